@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds `edgeart._native`, the compiled module, from the public header and `native/src`."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from cffi import FFI
+
+NATIVE = Path(__file__).resolve().parent
+ROOT = NATIVE.parent
+SOURCES = sorted(path.relative_to(ROOT).as_posix() for path in (NATIVE / "src").glob("*.c"))
+
+
+def declarations() -> str:
+    """The part of edgeart.h between its cffi markers, comments taken out of `#define` lines."""
+    header = (NATIVE / "include" / "edgeart.h").read_text(encoding="utf-8")
+    region = header.split("/* [cffi */", 1)[1].split("/* cffi] */", 1)[0]
+    region = re.sub(r"^(#define \w+ \w+).*$", r"\1", region, flags=re.MULTILINE)
+    return region.replace("EA_API ", "")
+
+
+def flags() -> list[str]:
+    if sys.platform == "win32":
+        return ["/O2", "/fp:precise"]
+    return [
+        "-std=c11",
+        "-O3",
+        "-g0",
+        "-ffreestanding",
+        "-ffp-contract=off",
+        "-fno-fast-math",
+        "-fvisibility=hidden",
+        "-fno-tree-loop-distribute-patterns",
+        "-fno-strict-aliasing",
+    ]
+
+
+ffibuilder = FFI()
+ffibuilder.cdef(declarations())
+ffibuilder.set_source(
+    "edgeart._native",
+    '#include "edgeart.h"',
+    sources=SOURCES,
+    include_dirs=[(NATIVE / "include").relative_to(ROOT).as_posix()],
+    extra_compile_args=flags(),
+    extra_link_args=[] if sys.platform in ("win32", "darwin") else ["-s"],
+    py_limited_api=True,
+)
+
+if __name__ == "__main__":
+    ffibuilder.compile(verbose=True)
