@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a policy says of itself: its header, features, words, titles, artworks, weights. */
+#include "internal.h"
+
+int32_t ea_policy_info(const ea_policy *policy, ea_info *info) {
+    if (!ea__is_open(policy) || !info || info->struct_size < sizeof *info) return EA_E_ARGUMENT;
+    info->format = EA_FORMAT;
+    info->sequence = policy->sequence;
+    info->name = policy->name;
+    info->features = policy->features;
+    info->slots = policy->slots;
+    info->k = policy->k;
+    info->titles = policy->titles.count;
+    info->artworks = policy->artworks.count;
+    info->rows = policy->rows_kind;
+    info->explorer = policy->explorer.kind;
+    info->vectors = policy->vectors;
+    info->meta = policy->meta;
+    info->reserved = 0;
+    info->floor = policy->explorer.floor;
+    info->parameter = policy->explorer.parameter;
+    return EA_OK;
+}
+
+int32_t ea_policy_feature(const ea_policy *policy, uint32_t index, ea_feature *out) {
+    if (!ea__is_open(policy) || !out || out->struct_size < sizeof *out ||
+        index >= policy->features)
+        return EA_E_ARGUMENT;
+    const ea__feature *feature = policy->feature + index;
+    out->kind = feature->kind;
+    out->name = feature->name;
+    out->first = feature->first;
+    out->width = feature->width;
+    out->words = feature->words;
+    out->indicator = feature->indicator;
+    out->centre = feature->centre;
+    out->scale = feature->scale;
+    out->clip = feature->clip;
+    return EA_OK;
+}
+
+int32_t ea_policy_word(const ea_policy *policy, uint32_t index, uint32_t word, ea_text *text) {
+    if (!ea__is_open(policy) || !text || index >= policy->features ||
+        word >= policy->feature[index].words)
+        return EA_E_ARGUMENT;
+    *text = ea__string(&policy->words, policy->feature[index].word + word);
+    return EA_OK;
+}
+
+int32_t ea_policy_meta(const ea_policy *policy, uint32_t index, ea_text *key, ea_text *value) {
+    if (!ea__is_open(policy) || !key || !value || index >= policy->meta) return EA_E_ARGUMENT;
+    ea__reader reader = {policy->bytes, policy->length, policy->meta_at, EA_OK, 0};
+    for (uint32_t i = 0; i <= index; i++) {
+        *key = ea__read_text(&reader, 0, SIZE_MAX);
+        *value = ea__read_text(&reader, 0, SIZE_MAX);
+    }
+    return EA_OK;
+}
+
+int32_t ea_policy_vector(const ea_policy *policy, uint32_t index, ea_text *context,
+                         uint64_t *hash) {
+    if (!ea__is_open(policy) || !context || !hash || index >= policy->vectors)
+        return EA_E_ARGUMENT;
+    ea__reader reader = {policy->bytes, policy->length, policy->vectors_at, EA_OK, 0};
+    for (uint32_t i = 0; i <= index; i++) {
+        ea__read_list_of(&reader, 2);
+        ea__value map = ea__read(&reader);
+        *context = (ea_text){(const char *)map.data, map.size};
+        *hash = ea__read_uint(&reader, 0, UINT64_MAX, EA_E_RANGE);
+    }
+    return EA_OK;
+}
+
+uint32_t ea_title_find(const ea_policy *policy, const void *id, size_t length) {
+    if (!ea__is_open(policy) || (!id && length)) return EA_NONE;
+    uint64_t hash = ea_hash(EA__DOMAIN_TITLE, 0, id, length);
+    uint32_t low = 0, high = policy->titles.count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2, title = policy->title_order[middle];
+        if (policy->title_hash[title] < hash) low = middle + 1;
+        else if (policy->title_hash[title] > hash) high = middle;
+        else {
+            ea_text found = ea__string(&policy->titles, title);
+            return found.length == length && ea__same(found.data, id, length) ? title : EA_NONE;
+        }
+    }
+    return EA_NONE;
+}
+
+int32_t ea_title_find_page(const ea_policy *policy, const void *ids, const uint32_t *ends,
+                           size_t count, uint32_t *titles) {
+    if (!ea__is_open(policy) || ((!ids || !ends || !titles) && count)) return EA_E_ARGUMENT;
+    const uint8_t *text = ids;
+    uint32_t start = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (ends[i] < start) return EA_E_ARGUMENT;
+        titles[i] = ea_title_find(policy, text + start, ends[i] - start);
+        start = ends[i];
+    }
+    return EA_OK;
+}
+
+int32_t ea_title_info(const ea_policy *policy, uint32_t title, ea_text *id, uint32_t *first,
+                      uint32_t *count) {
+    if (!ea__is_open(policy)) return EA_E_ARGUMENT;
+    if (title >= policy->titles.count) return EA_E_TITLE;
+    if (id) *id = ea__string(&policy->titles, title);
+    if (first) *first = ea__first_row(policy, title);
+    if (count) *count = policy->title_rows[title] - ea__first_row(policy, title);
+    return EA_OK;
+}
+
+int32_t ea_artwork_id(const ea_policy *policy, uint32_t row, ea_text *id) {
+    if (!ea__is_open(policy) || !id || row >= policy->artworks.count) return EA_E_ARGUMENT;
+    *id = ea__string(&policy->artworks, row);
+    return EA_OK;
+}
+
+int32_t ea_row_weights(const ea_policy *policy, uint32_t row, float *weights, size_t capacity,
+                       float *bias) {
+    if (!ea__is_open(policy) || !weights || row >= policy->artworks.count) return EA_E_ARGUMENT;
+    if (capacity < policy->k) return EA_E_CAPACITY;
+    size_t start = (size_t)row * policy->stride;
+    for (uint32_t i = 0; i < policy->k; i++)
+        weights[i] = policy->rows_kind == EA_ROWS_I8
+                         ? (float)policy->weights_i8[start + i] * policy->scales[row]
+                         : policy->weights_f32[start + i];
+    if (bias) *bias = policy->bias[row];
+    return EA_OK;
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the source files share: the layout of the opaque objects, and the functions between files. */
+#ifndef EDGEART_INTERNAL_H
+#define EDGEART_INTERNAL_H
+
+#include "edgeart.h"
+
+#include <float.h>
+
+/* Same bits everywhere: one operation, one rounding. */
+#if defined(__FAST_MATH__)
+#error "edgeart needs IEEE arithmetic: compile without -ffast-math"
+#endif
+#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0
+#error "edgeart needs arithmetic without excess precision (on 32-bit x86: -msse2 -mfpmath=sse)"
+#endif
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "edgeart reads its little-endian arrays in place: big-endian targets are not supported"
+#endif
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+/* The second: gcc turns loops into calls of memset, which a freestanding host need not have. */
+#pragma GCC optimize("fp-contract=off", "no-tree-loop-distribute-patterns")
+#elif defined(_MSC_VER)
+#pragma fp_contract(off)
+#endif
+
+#define EA_LIMIT_DOCUMENT (1u << 30)
+#define EA_LIMIT_FEATURES 256u
+#define EA_LIMIT_WORDS 1023u /* of one feature; also of a vector's length */
+#define EA_LIMIT_SLOTS 1024u
+#define EA_LIMIT_TITLES (1u << 20)
+#define EA_LIMIT_ROWS (1u << 22)
+#define EA_LIMIT_ID 255u
+#define EA_LIMIT_NAME 64u
+#define EA_LIMIT_META 32u
+#define EA_LIMIT_META_VALUE 1024u
+#define EA_LIMIT_VECTORS 64u
+#define EA_LIMIT_FIELDS 1024u
+#define EA_LIMIT_WEIGHTS 4096u
+#define EA_FORMAT 1u
+
+/* ---- msgpack.c: a pull parser whose first error sticks ---- */
+
+enum ea__type {
+    EA__NIL, EA__BOOL, EA__UINT, EA__INT, EA__F32, EA__F64, EA__STR, EA__BIN, EA__LIST, EA__MAP,
+    EA__EXT, EA__ERROR
+};
+
+/* Once status is set every read gives zeros and moves nothing, so a caller checks it where it
+   must not act on wrong data, and at the end. */
+typedef struct {
+    const uint8_t *bytes;
+    size_t length; /* reads stop here */
+    size_t at;
+    int32_t status;
+    size_t fault; /* offset of the violation */
+} ea__reader;
+
+typedef struct {
+    enum ea__type type;
+    size_t offset;       /* of the value's first byte */
+    uint64_t integer;    /* EA__UINT, EA__BOOL; EA__INT in two's complement */
+    double real;         /* EA__F32, EA__F64 */
+    const uint8_t *data; /* EA__STR, EA__BIN */
+    size_t size;         /* bytes of data, or elements of a list or map */
+} ea__value;
+
+void ea__fail(ea__reader *reader, int32_t status, size_t offset);
+ea__value ea__read(ea__reader *reader);
+void ea__skip(ea__reader *reader);
+uint64_t ea__read_uint(ea__reader *reader, uint64_t least, uint64_t most, int32_t status);
+double ea__read_double(ea__reader *reader, double least, double most);
+uint32_t ea__read_bool(ea__reader *reader);
+uint32_t ea__read_count(ea__reader *reader, enum ea__type type, uint32_t most);
+void ea__read_list_of(ea__reader *reader, uint32_t count);
+ea_text ea__read_text(ea__reader *reader, size_t least, size_t most);
+int ea__is_utf8(const uint8_t *bytes, size_t size);
+
+/* ---- the objects ---- */
+
+typedef struct {
+    ea_text name;
+    uint32_t kind;
+    uint32_t first; /* slot */
+    uint32_t width;
+    uint32_t word;  /* first word in the table */
+    uint32_t words;
+    uint32_t indicator;
+    double centre, scale, clip;
+} ea__feature;
+
+/* A string table inside the bundle. */
+typedef struct {
+    const uint32_t *ends;
+    const uint8_t *text;
+    uint32_t count;
+} ea__table;
+
+typedef struct {
+    uint32_t kind;
+    uint32_t floor_units; /* floor in units of 2^-31, rounded down */
+    double floor, parameter;
+} ea__explorer;
+
+struct ea_policy {
+    uint64_t magic;
+    const uint8_t *bytes;
+    size_t length;
+    ea_text name;
+    uint64_t sequence;
+    ea__explorer explorer;
+    uint32_t features, slots, k, stride, rows_kind, meta, vectors, crc;
+    size_t meta_at, vectors_at; /* offsets of the first entry */
+    ea__table words, titles, artworks;
+    const uint16_t *word_order;
+    const uint64_t *title_hash;
+    const uint32_t *title_order;
+    const uint32_t *title_rows;
+    const float *weights_f32;
+    const int8_t *weights_i8;
+    const float *scales;
+    const float *bias;
+    ea__feature feature[EA_LIMIT_FEATURES];
+};
+
+/* Followed in the caller's memory by `stride` floats u and `stride` codes q. */
+struct ea_context {
+    uint64_t magic;
+    const ea_policy *policy;
+    uint64_t seed, unit;
+    uint64_t d0, d1; /* draw key */
+    uint32_t crc;    /* of the policy: an object reopened at the same address is another policy */
+    float sigma;     /* scale of q */
+    uint64_t reserved[2];
+};
+
+#define EA__POLICY_MAGIC 0x79636c6f702d6165u  /* "ea-polcy" */
+#define EA__CONTEXT_MAGIC 0x78746e6f632d6165u /* "ea-contx" */
+
+static inline int ea__is_open(const ea_policy *policy) {
+    return policy && policy->magic == EA__POLICY_MAGIC;
+}
+
+/* The objects begin at a multiple of 16 and ea_context is a multiple of 16 long. */
+static inline float *ea__u(const ea_context *context) {
+    return (float *)(uintptr_t)(context + 1);
+}
+
+static inline int8_t *ea__q(const ea_context *context) {
+    return (int8_t *)(ea__u(context) + context->policy->stride);
+}
+
+static inline ea_text ea__string(const ea__table *table, uint32_t index) {
+    uint32_t start = index ? table->ends[index - 1] : 0;
+    ea_text text = {(const char *)table->text + start, table->ends[index] - start};
+    return text;
+}
+
+static inline uint32_t ea__first_row(const ea_policy *policy, uint32_t title) {
+    return title ? policy->title_rows[title - 1] : 0;
+}
+
+static inline int ea__same(const void *a, const void *b, size_t size) {
+    const uint8_t *x = a, *y = b;
+    for (size_t i = 0; i < size; i++)
+        if (x[i] != y[i]) return 0;
+    return 1;
+}
+
+static inline uint32_t ea__bits(float x) {
+    union { float f; uint32_t u; } pun = {x};
+    return pun.u;
+}
+
+/* decision.md §1 */
+static inline float ea__tiny(float x) {
+    return x < 0x1p-50f && x > -0x1p-50f ? 0.0f : x;
+}
+
+/* ---- between files ---- */
+
+/* Domains: eight ASCII characters read as a little-endian u64 (decision.md §2.1). */
+#define EA__DOMAIN_TITLE 0x656c7469742d6165u /* ea-title */
+#define EA__DOMAIN_DRAW0 0x30776172642d6165u /* ea-draw0 */
+#define EA__DOMAIN_DRAW1 0x31776172642d6165u /* ea-draw1 */
+#define EA__DOMAIN_CHECK 0x6b636568632d6165u /* ea-check */
+
+/* SipHash-1-3 over 64-bit words that come one at a time. */
+typedef struct {
+    uint64_t v[4];
+    uint64_t length; /* bytes so far */
+} ea__sip;
+
+void ea__sip_start(ea__sip *sip, uint64_t k0, uint64_t k1);
+void ea__sip_word(ea__sip *sip, uint64_t word);
+uint64_t ea__sip_finish(const ea__sip *sip, uint64_t tail, uint32_t tail_bytes);
+
+double ea__exp(double x);
+
+void ea__score_rows(const ea_policy *policy, const ea_context *context, uint32_t first,
+                    uint32_t count, float *scores);
+void ea__quantise(const ea_policy *policy, ea_context *context);
+int32_t ea__check_context(const ea_policy *policy, const ea_context *context);
+
+uint32_t ea__explore(const ea__explorer *explorer, const float *scores, uint32_t count,
+                     uint32_t *n);
+
+#endif
