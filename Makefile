@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+# Sets up what each target needs, once, and runs it. Needs Python 3.10 or newer with venv and
+# headers, a C compiler and make; the network only for pip. `make help` lists the targets.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+CLANG ?= clang
+
+BIN := $(VENV)/bin
+DEVICE_VENV := $(VENV)-device
+STAMP := $(VENV)/stamp
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT="$(CURDIR)/constraints.txt"
+NATIVE := $(wildcard native/src/*.c native/src/*.h native/include/*.h) native/cffi_build.py
+PACKAGING := pyproject.toml setup.py MANIFEST.in constraints.txt
+DEVICE := $(shell find edgeart -name '*.py' -o -name '*.pyi' -o -name py.typed)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: force help demo test test-native test-python test-device lint lint-python lint-c format
+.PHONY: bench dist clean distclean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /:/' \
+		| awk -F: '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+$(STAMP)/pip: constraints.txt
+	"$(PYTHON)" -m venv "$(VENV)"
+	$(PIP) "$(BIN)/python" -m pip install --quiet --upgrade pip
+	@mkdir -p "$(STAMP)" && touch "$@"
+
+# Both distributions, editable; again when what is compiled or declared has changed. Changes of
+# Python files alone need no new installation.
+$(STAMP)/installed: $(STAMP)/pip $(NATIVE) $(PACKAGING) export/pyproject.toml \
+		$(if $(wildcard edgeart/_native*.so),,force)
+	rm -f edgeart/_native*.so
+	$(PIP) "$(BIN)/python" -m pip install --quiet --editable . --editable ./export
+	@touch "$@"
+
+$(STAMP)/test $(STAMP)/lint $(STAMP)/bench $(STAMP)/dist: $(STAMP)/%: $(STAMP)/installed
+	$(PIP) "$(BIN)/python" -m pip install --quiet --group $*
+	@touch "$@"
+
+demo: $(STAMP)/installed ## decide one page, explain it, then train on a simulated log
+	@"$(BIN)/python" -m edgeart_export.demo
+
+# pytest comes last, so that its closing line is the last of the output.
+test: test-native test-python ## every test of the checkout
+
+test-native:
+	@$(MAKE) --no-print-directory -C native test
+
+test-python: $(STAMP)/test
+	@command -v "$(CLANG)" >/dev/null \
+		|| echo "left out: what needs clang (fuzzing, a second compiler): install clang to run it"
+	@test -d ../shared/data \
+		|| echo "left out: tests on recorded logs (there is no ../shared/data)"
+	"$(BIN)/python" -m pytest
+
+# What is shipped is what is tested: the wheel, built from the source distribution, in an
+# environment without the server's packages, run from a folder without the checkout's edgeart/.
+build/device/stamp: $(STAMP)/dist $(NATIVE) $(PACKAGING) $(DEVICE) README.md
+	rm -rf build/device && mkdir -p build/device
+	$(PIP) "$(BIN)/python" -m build --outdir build/device . >build/device/build.log \
+		|| { tail -n 40 build/device/build.log; exit 1; }
+	@touch "$@"
+
+$(DEVICE_VENV)/stamp: build/device/stamp
+	rm -rf "$(DEVICE_VENV)"
+	"$(PYTHON)" -m venv "$(DEVICE_VENV)"
+	$(PIP) "$(DEVICE_VENV)/bin/python" -m pip install --quiet --upgrade pip
+	$(PIP) "$(DEVICE_VENV)/bin/python" -m pip install --quiet build/device/edgeart-*.whl \
+		--group device
+	@touch "$@"
+
+test-device: $(DEVICE_VENV)/stamp ## the device tests on the built wheel and nothing else
+	rm -rf build/device/run && mkdir -p build/device/run/tests
+	cp pyproject.toml build/device/run
+	cp -R tests/conftest.py tests/device tests/reference tests/support build/device/run/tests
+	cd build/device/run && EDGEART_TESTED=wheel PYTHONSAFEPATH=1 \
+		"$(abspath $(DEVICE_VENV))/bin/python" -m pytest tests/device
+
+lint: lint-c lint-python ## ruff, mypy, and C warnings as errors
+
+lint-python: $(STAMP)/lint $(STAMP)/test $(STAMP)/bench
+	"$(BIN)/ruff" check .
+	"$(BIN)/ruff" format --check .
+	"$(BIN)/mypy"
+
+lint-c:
+	@$(MAKE) --no-print-directory -C native warnings
+
+format: $(STAMP)/lint ## let ruff put the Python files in order
+	"$(BIN)/ruff" check --fix .
+	"$(BIN)/ruff" format .
+
+bench: $(STAMP)/bench ## measure beside onnxruntime, numpy and Vowpal Wabbit
+	@"$(BIN)/python" -m benchmarks
+
+dist: $(STAMP)/dist ## sdist and wheel of both distributions, in dist/
+	rm -rf dist
+	$(PIP) "$(BIN)/python" -m build --outdir dist .
+	$(PIP) "$(BIN)/python" -m build --outdir dist ./export
+
+clean: ## remove what was built, keep the environments
+	rm -rf build dist export/build export/dist native/build demo-output
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks edgeart.egg-info export/*.egg-info
+	rm -f edgeart/_native.c edgeart/_native*.so "$(STAMP)/installed"
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
+
+distclean: clean ## remove the environments as well
+	rm -rf "$(VENV)" "$(DEVICE_VENV)"
