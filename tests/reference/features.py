@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads the two small lists of a bundle: the explorer and the features (bundle.md §5, §6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import replace as changed
+
+from . import limits
+from .arrays import BundleReader
+from .refused import Refused
+
+
+@dataclass(frozen=True)
+class Explorer:
+    """How scores become probabilities; parameter is 0 for the kinds without one."""
+
+    kind: str
+    floor: float
+    parameter: float = 0.0
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One declared input. The fields after width are 0, False or empty where a kind has none."""
+
+    kind: str
+    name: bytes
+    width: int
+    vocabulary: int = 0  # number of words
+    words: tuple[bytes, ...] = ()
+    length: int = 0
+    centre: float = 0.0
+    scale: float = 0.0
+    clip: float = 0.0
+    indicator: bool = False
+
+    def with_words(self, words: Sequence[bytes]) -> Feature:
+        """The same feature with its vocabulary, which comes later in the bundle."""
+        return changed(self, words=tuple(words))
+
+
+EXPLORERS: dict[str, tuple[float, float] | None] = {
+    "fixed": None,
+    "uniform": None,
+    "greedy": None,
+    "epsilon_greedy": (0.0, 1.0),
+    "softmax": (2.0**-20, 2.0**20),
+    "squarecb": (0.0, 2.0**40),
+}
+"""Each kind's range of its parameter, if it has one."""
+
+FEATURE_FIELDS = {"number": 6, "category": 3, "weights": 3, "vector": 4}
+"""Each kind's number of list elements."""
+
+
+def read_explorer(body: BundleReader) -> Explorer:
+    """`[kind, floor, parameter…]`; the length of the list is judged once the kind is known."""
+    entry = body.read("list")
+    if entry.count == 0:
+        raise Refused("EA_E_TYPE", entry.at)
+    kind_at = body.at
+    kind = body.string(0, limits.DOCUMENT_BYTES).bytes.decode()
+    if kind not in EXPLORERS:
+        raise Refused("EA_E_UNSUPPORTED", kind_at)
+    allowed = EXPLORERS[kind]
+    if entry.count != (2 if allowed is None else 3):
+        raise Refused("EA_E_TYPE", entry.at)
+    floor = body.float64(0.0, 1.0)
+    return Explorer(kind, floor, 0.0 if allowed is None else body.float64(*allowed))
+
+
+def read_features(body: BundleReader) -> tuple[Feature, ...]:
+    """The list of features, each without its words."""
+    entries = body.read("list")
+    if entries.count > limits.FEATURES:
+        raise Refused("EA_E_LIMIT", entries.at)
+    features: list[Feature] = []
+    for _ in range(entries.count):
+        features.append(_read_feature(body, {feature.name for feature in features}))
+    return tuple(features)
+
+
+def _read_feature(body: BundleReader, taken: set[bytes]) -> Feature:
+    entry = body.read("list")
+    if entry.count == 0:
+        raise Refused("EA_E_TYPE", entry.at)
+    kind_at = body.at
+    kind = body.string(0, limits.DOCUMENT_BYTES).bytes.decode()
+    if kind not in FEATURE_FIELDS:
+        raise Refused("EA_E_UNSUPPORTED", kind_at)
+    if entry.count != FEATURE_FIELDS[kind]:
+        raise Refused("EA_E_TYPE", entry.at)
+    value = body.string(1, limits.FEATURE_NAME)
+    name = value.bytes
+    if name in taken:
+        raise Refused("EA_E_ORDER", value.at)
+    if kind == "number":
+        centre = body.float64(-(2.0**50), 2.0**50)
+        scale = body.float64(2.0**-50, 2.0**50)
+        clip = body.float64(2.0**-20, 2.0**19)
+        indicator = body.read("bool").payload is True
+        return Feature(
+            kind, name, 2 if indicator else 1,
+            centre=centre, scale=scale, clip=clip, indicator=indicator,
+        )  # fmt: skip
+    length = body.unsigned(1, limits.WORDS, "EA_E_LIMIT")
+    if kind == "vector":
+        return Feature(kind, name, length, length=length, clip=body.float64(2.0**-20, 2.0**19))
+    width = length + 1 if kind == "category" else length
+    return Feature(kind, name, width, vocabulary=length)
