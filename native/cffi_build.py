@@ -38,11 +38,29 @@ def flags() -> list[str]:
     ]
 
 
+# Python's way to ea_select: by title id, the record by value. One call from Python and no separate
+# allocation, which is a quarter of the time of Policy.select. total is 0 where the title is
+# unknown or ea_select fails; the slow way then tells which.
+SELECT_DECLARATION = """
+ea_decision edgeart_select(const ea_policy *policy, const ea_context *context, const void *id,
+                           size_t length, const ea_limits *limits);
+"""
+SELECT = """
+static ea_decision edgeart_select(const ea_policy *policy, const ea_context *context,
+                                  const void *id, size_t length, const ea_limits *limits) {
+    ea_decision decision;
+    uint32_t title = ea_title_find(policy, id, length);
+    if (title == EA_NONE || ea_select(policy, context, title, limits, &decision))
+        decision = (ea_decision){EA_NONE, EA_NONE, 0, 0, 0, 0};
+    return decision;
+}
+"""
+
 ffibuilder = FFI()
-ffibuilder.cdef(declarations())
+ffibuilder.cdef(declarations() + SELECT_DECLARATION)
 ffibuilder.set_source(
     "edgeart._native",
-    '#include "edgeart.h"',
+    '#include "edgeart.h"\n' + SELECT,
     sources=SOURCES,
     include_dirs=[(NATIVE / "include").relative_to(ROOT).as_posix()],
     extra_compile_args=flags(),

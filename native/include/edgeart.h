@@ -84,6 +84,14 @@ enum {
     EA_REASON_UNKNOWN_TITLE = 40 /* the bundle does not have the title */
 };
 
+/* Kinds of events in the feedback log (feedback.md §4). */
+enum {
+    EA_EVENT_CONTEXT = 1,
+    EA_EVENT_IMPRESSION = 2,
+    EA_EVENT_OUTCOME = 3,
+    EA_EVENT_LOST = 4
+};
+
 enum {
     EA_EXPLORER_FIXED = 0,
     EA_EXPLORER_UNIFORM = 10,
@@ -302,6 +310,83 @@ int32_t ea_scores(const ea_policy *policy, const ea_context *context, float *sco
 
 /* The hash of decision.md §8 for this context. EA_OK, EA_E_ARGUMENT or EA_E_FOREIGN. */
 int32_t ea_context_hash(const ea_policy *policy, const ea_context *context, uint64_t *hash);
+
+/* ---- the feedback log: feedback.md ---- */
+
+/* A segment that is being written to the caller's memory (a mapped file, as a rule, zero beyond
+   `used`). One thread at a time. */
+typedef struct {
+    uint32_t struct_size;
+    uint32_t next;   /* sequence of the next event */
+    uint64_t stream;
+    uint8_t *memory;
+    size_t size;     /* of memory, bytes */
+    size_t used;     /* bytes up to the end of the last frame */
+} ea_segment;
+
+/* An impression that no policy's index stands for; see ea_segment_shown. */
+typedef struct {
+    uint32_t struct_size;
+    uint32_t context;     /* sequence of its context event, or EA_NONE */
+    uint32_t n;
+    uint32_t total;
+    uint32_t reason;
+    uint32_t slot_row;
+    uint32_t slot_column;
+    uint32_t reserved;
+    uint64_t at;          /* milliseconds since the segment was started */
+    ea_text title;
+    ea_text artwork;      /* data NULL: none */
+    ea_text shown;        /* what was shown instead; data NULL: the decision */
+} ea_impression;
+
+/* What a segment's header says. Set struct_size before the call. */
+typedef struct {
+    uint32_t struct_size;
+    uint32_t format;
+    uint64_t stream;
+    uint64_t time;        /* milliseconds since 1970 */
+    uint32_t first;       /* sequence */
+    uint32_t reserved;
+} ea_header;
+
+/* A place in a segment that is being read: zero all but struct_size and `least` (the header's
+   first sequence) before the first call. */
+typedef struct {
+    uint32_t struct_size;
+    uint32_t sequence;
+    uint32_t least;       /* what the next frame's sequence must reach */
+    uint32_t reserved;
+    size_t next;          /* offset from which to look on */
+    const uint8_t *body;  /* NULL: there are no more frames */
+    size_t size;          /* of body, bytes */
+} ea_frame;
+
+/* Begins a segment in memory (aligned to 8, zero, at least 64 bytes). segment->struct_size must
+   be set. stream: not 0. EA_OK, EA_E_ARGUMENT, EA_E_MEMORY or EA_E_ALIGNMENT. */
+int32_t ea_segment_start(ea_segment *segment, void *memory, size_t size, uint64_t stream,
+                         uint32_t first, uint64_t time);
+
+/* Appends one event, whose sequence is segment->next before the call. body: 1 to 2^17 bytes.
+   EA_OK, EA_E_ARGUMENT, or EA_E_CAPACITY: seal the segment and start another. */
+int32_t ea_segment_append(ea_segment *segment, const void *body, size_t size);
+
+/* Appends an impression. As ea_segment_append. */
+int32_t ea_segment_impression(ea_segment *segment, const ea_impression *impression);
+
+/* Appends an impression of a decision with an artwork. As ea_segment_append, or EA_E_TITLE for a
+   decision without one or of another policy's size. */
+int32_t ea_segment_shown(ea_segment *segment, const ea_policy *policy,
+                         const ea_decision *decision, uint32_t context, uint32_t slot_row,
+                         uint32_t slot_column, uint64_t at);
+
+/* Reads the header. EA_OK, EA_E_ARGUMENT, EA_E_TRUNCATED, EA_E_MAGIC, EA_E_VERSION (format is
+   set) or EA_E_CRC. */
+int32_t ea_segment_header(const void *memory, size_t size, ea_header *header);
+
+/* The next intact frame, resynchronising over damage. EA_OK (frame->body NULL at the end) or
+   EA_E_ARGUMENT. */
+int32_t ea_segment_next(const void *memory, size_t size, uint64_t stream, ea_frame *frame);
 
 /* cffi] */
 

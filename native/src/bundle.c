@@ -16,10 +16,10 @@ static int same_text(ea_text a, ea_text b) {
 
 /* The body's next key. */
 static void read_key(ea__reader *reader, ea_text name) {
-    ea__value value = ea__read(reader);
-    if (value.type != EA__STR) ea__fail(reader, EA_E_TYPE, value.offset);
-    else if (!same_text((ea_text){(const char *)value.data, value.size}, name))
-        ea__fail(reader, EA_E_KEY, value.offset);
+    ea__value value = ea__read(reader, EA__STR);
+    if (!same_text((ea_text){(const char *)value.data, value.size}, name))
+        ea__fail(reader, ea__is_utf8(value.data, value.size) ? EA_E_KEY : EA_E_UTF8,
+                 value.offset);
 }
 
 /* ---- arrays ---- */
@@ -31,12 +31,11 @@ static void read_key(ea__reader *reader, ea_text name) {
 static const void *array(ea__reader *reader, size_t size, size_t unit, size_t most,
                          size_t *found) {
     size_t start = reader->at;
-    ea__value value = ea__read(reader);
     if (found) *found = 0;
-    if (value.type != EA__BIN || reader->bytes[start] != 0xc6) {
-        ea__fail(reader, EA_E_TYPE, value.offset);
-        return 0;
-    }
+    if (!reader->status && start < reader->length && reader->bytes[start] != 0xc6)
+        ea__fail(reader, EA_E_TYPE, start);
+    ea__value value = ea__read(reader, EA__BIN);
+    if (reader->status) return 0;
     size_t padding = (0 - (start + 5)) & 63;
     size_t data = value.size - padding;
     if (value.size < padding || (size == ANY_LENGTH ? data % unit != 0 : data != size))
@@ -55,8 +54,7 @@ static size_t offset_of(const ea__reader *reader, const void *element) {
 
 /* The text of a string table whose ends have been read. */
 static void table_text(ea__reader *reader, ea__table *table, uint32_t least) {
-    ea__value value = ea__read(reader);
-    if (value.type != EA__BIN) ea__fail(reader, EA_E_TYPE, value.offset);
+    ea__value value = ea__read(reader, EA__BIN);
     if (reader->status) return;
     uint32_t last = 0;
     for (uint32_t i = 0; i < table->count; i++) {
@@ -155,8 +153,8 @@ typedef struct {
 } tagged;
 
 static tagged read_tagged(ea__reader *reader) {
-    ea__value list = ea__read(reader);
-    if (list.type != EA__LIST || list.size < 1) ea__fail(reader, EA_E_TYPE, list.offset);
+    ea__value list = ea__read(reader, EA__LIST);
+    if (list.size < 1) ea__fail(reader, EA_E_TYPE, list.offset);
     size_t kind_offset = reader->at;
     ea_text kind = ea__read_text(reader, 0, SIZE_MAX);
     return (tagged){list.offset, list.size, kind_offset, kind};
@@ -377,17 +375,15 @@ static void read_vectors(ea__reader *reader, ea_policy *policy) {
     policy->vectors_at = reader->at;
     for (uint32_t i = 0; i < policy->vectors && !reader->status; i++) {
         ea__read_list_of(reader, 2);
-        ea__value map = ea__read(reader);
-        if (map.type != EA__BIN) ea__fail(reader, EA_E_TYPE, map.offset);
-        else if (map.size > EA_MAX_CONTEXT_BYTES) ea__fail(reader, EA_E_LIMIT, map.offset);
+        ea__value map = ea__read(reader, EA__BIN);
+        if (map.size > EA_MAX_CONTEXT_BYTES) ea__fail(reader, EA_E_LIMIT, map.offset);
         ea__read_uint(reader, 0, UINT64_MAX, EA_E_RANGE);
     }
 }
 
 static void read_body(ea__reader *reader, ea_policy *policy) {
-    ea__value body = ea__read(reader);
-    if (body.type != EA__MAP || body.size < 21 || body.size > 22)
-        ea__fail(reader, EA_E_TYPE, body.offset);
+    ea__value body = ea__read(reader, EA__MAP);
+    if (body.size < 21 || body.size > 22) ea__fail(reader, EA_E_TYPE, body.offset);
     key(reader, "name");
     size_t name_at = reader->at;
     policy->name = ea__read_text(reader, 1, EA_LIMIT_NAME);

@@ -33,11 +33,6 @@ static double from_u64(uint64_t x) {
     return (double)(uint32_t)(x >> 32) * 4294967296.0 + (double)(uint32_t)x;
 }
 
-static int is_number(const ea__value *value) {
-    return value->type == EA__UINT || value->type == EA__INT || value->type == EA__F32 ||
-           value->type == EA__F64;
-}
-
 static double number(const ea__value *value) {
     if (value->type == EA__UINT) return from_u64(value->integer);
     if (value->type != EA__INT) return value->real;
@@ -84,10 +79,6 @@ static void encode_number(encoder *e, const ea__feature *feature, const ea__valu
     double v = 0;
     int missing = value->type == EA__NIL;
     if (!missing) {
-        if (!is_number(value)) {
-            ea__fail(&e->reader, EA_E_TYPE, value->offset);
-            return;
-        }
         v = number(value);
         missing = v != v;
     }
@@ -104,10 +95,6 @@ static void encode_category(encoder *e, const ea__feature *feature, const ea__va
         e->missing++;
         return;
     }
-    if (value->type != EA__STR) {
-        ea__fail(&e->reader, EA_E_TYPE, value->offset);
-        return;
-    }
     uint32_t word = find_word(e->policy, feature, value); /* the slot after the words: other */
     e->slots[feature->first + word] = 1;
     if (word == feature->words) e->other++;
@@ -115,8 +102,7 @@ static void encode_category(encoder *e, const ea__feature *feature, const ea__va
 
 static void weights_from_list(encoder *e, const ea__feature *feature, size_t count) {
     for (size_t i = 0; i < count && !e->reader.status; i++) {
-        ea__value key = ea__read(&e->reader);
-        if (key.type != EA__STR) ea__fail(&e->reader, EA_E_TYPE, key.offset);
+        ea__value key = ea__read(&e->reader, EA__STR);
         if (e->reader.status) return;
         uint32_t word = find_word(e->policy, feature, &key);
         if (word == feature->words) e->other++;
@@ -128,15 +114,12 @@ static void weights_from_map(encoder *e, const ea__feature *feature, size_t coun
     set seen;
     empty(&seen);
     for (size_t i = 0; i < count && !e->reader.status; i++) {
-        ea__value key = ea__read(&e->reader);
-        if (key.type != EA__STR) ea__fail(&e->reader, EA_E_TYPE, key.offset);
+        ea__value key = ea__read(&e->reader, EA__STR);
         if (e->reader.status) return;
         uint32_t word = find_word(e->policy, feature, &key);
         if (word < feature->words && add(&seen, word))
             ea__fail(&e->reader, EA_E_DUPLICATE, key.offset);
-        ea__value value = ea__read(&e->reader);
-        if (!is_number(&value) && value.type != EA__NIL)
-            ea__fail(&e->reader, EA_E_TYPE, value.offset);
+        ea__value value = ea__read(&e->reader, EA__NUMBER | EA__NIL);
         if (e->reader.status) return;
         if (word == feature->words) {
             e->other++;
@@ -153,9 +136,7 @@ static void encode_weights(encoder *e, const ea__feature *feature, const ea__val
         e->missing++;
         return;
     }
-    if (value->type != EA__MAP && value->type != EA__LIST)
-        ea__fail(&e->reader, EA_E_TYPE, value->offset);
-    else if (value->size > EA_LIMIT_WEIGHTS) ea__fail(&e->reader, EA_E_LIMIT, value->offset);
+    if (value->size > EA_LIMIT_WEIGHTS) ea__fail(&e->reader, EA_E_LIMIT, value->offset);
     else if (value->type == EA__MAP) weights_from_map(e, feature, value->size);
     else weights_from_list(e, feature, value->size);
     float *slot = e->slots + feature->first;
@@ -174,10 +155,7 @@ static void encode_vector(encoder *e, const ea__feature *feature, const ea__valu
         e->missing++;
         return;
     }
-    int fits = value->type == EA__LIST  ? value->size == length
-               : value->type == EA__BIN ? value->size == 4 * (size_t)length
-                                        : 0;
-    if (!fits) {
+    if (value->size != (value->type == EA__LIST ? 1u : 4u) * (size_t)length) {
         ea__fail(&e->reader, EA_E_TYPE, value->offset);
         return;
     }
@@ -186,8 +164,7 @@ static void encode_vector(encoder *e, const ea__feature *feature, const ea__valu
     for (uint32_t i = 0; i < length; i++) {
         double z;
         if (value->type == EA__LIST) {
-            ea__value element = ea__read(&e->reader);
-            if (!is_number(&element)) ea__fail(&e->reader, EA_E_TYPE, element.offset);
+            ea__value element = ea__read(&e->reader, EA__NUMBER);
             if (e->reader.status) return;
             z = number(&element);
         } else {
@@ -203,6 +180,16 @@ static void encode_vector(encoder *e, const ea__feature *feature, const ea__valu
     e->missing++;
     e->clipped = clipped;
     for (uint32_t i = 0; i < length; i++) slot[i] = 0;
+}
+
+/* The types a feature's value may have. */
+static uint32_t types_of(const ea__feature *feature) {
+    switch (feature->kind) {
+    case EA_FEATURE_NUMBER: return EA__NIL | EA__NUMBER;
+    case EA_FEATURE_CATEGORY: return EA__NIL | EA__STR;
+    case EA_FEATURE_WEIGHTS: return EA__NIL | EA__MAP | EA__LIST;
+    default: return EA__NIL | EA__LIST | EA__BIN;
+    }
 }
 
 static void encode_feature(encoder *e, const ea__feature *feature, const ea__value *value) {
@@ -241,8 +228,7 @@ static void encode_map(encoder *e) {
     }
     uint32_t fields = ea__read_count(reader, EA__MAP, EA_LIMIT_FIELDS), guess = 0;
     for (uint32_t i = 0; i < fields && !reader->status; i++) {
-        ea__value name = ea__read(reader);
-        if (name.type != EA__STR) ea__fail(reader, EA_E_TYPE, name.offset);
+        ea__value name = ea__read(reader, EA__STR);
         if (reader->status) return;
         uint32_t index = find_feature(policy, &name, guess);
         if (index == policy->features) {
@@ -252,7 +238,7 @@ static void encode_map(encoder *e) {
         }
         guess = index + 1 < policy->features ? index + 1 : 0;
         if (add(&seen, index)) ea__fail(reader, EA_E_DUPLICATE, name.offset);
-        ea__value value = ea__read(reader);
+        ea__value value = ea__read(reader, types_of(policy->feature + index));
         encode_feature(e, policy->feature + index, &value);
     }
     if (!reader->status && reader->at != reader->length)

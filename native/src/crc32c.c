@@ -4,11 +4,19 @@
 
 #define POLYNOMIAL 0x82f63b78u
 
-/* Small inputs are not worth a table. */
-static uint32_t bit_by_bit(uint32_t crc, const uint8_t *p, size_t size) {
+/* Four bits a step: for inputs too small to be worth making tables. */
+static uint32_t by_nibbles(uint32_t crc, const uint8_t *p, size_t size) {
+#define STEP(c) ((c) >> 1 ^ (POLYNOMIAL & (0u - ((c) & 1))))
+#define NIBBLE(c) STEP(STEP(STEP(STEP(c##u))))
+    static const uint32_t table[16] = {
+        NIBBLE(0),  NIBBLE(1),  NIBBLE(2),  NIBBLE(3),  NIBBLE(4),  NIBBLE(5),
+        NIBBLE(6),  NIBBLE(7),  NIBBLE(8),  NIBBLE(9),  NIBBLE(10), NIBBLE(11),
+        NIBBLE(12), NIBBLE(13), NIBBLE(14), NIBBLE(15),
+    };
     for (; size; size--) {
         crc ^= *p++;
-        for (int i = 0; i < 8; i++) crc = crc >> 1 ^ (POLYNOMIAL & (0u - (crc & 1)));
+        crc = crc >> 4 ^ table[crc & 15];
+        crc = crc >> 4 ^ table[crc & 15];
     }
     return crc;
 }
@@ -19,7 +27,7 @@ static uint32_t by_eights(uint32_t crc, const uint8_t *p, size_t size) {
     uint32_t table[8][256];
     for (uint32_t i = 0; i < 256; i++) {
         uint8_t byte = (uint8_t)i;
-        table[0][i] = bit_by_bit(0, &byte, 1);
+        table[0][i] = by_nibbles(0, &byte, 1);
     }
     for (uint32_t i = 0; i < 256; i++)
         for (int t = 1; t < 8; t++)
@@ -36,5 +44,5 @@ static uint32_t by_eights(uint32_t crc, const uint8_t *p, size_t size) {
 }
 
 uint32_t ea_crc32c(uint32_t crc, const void *bytes, size_t size) {
-    return ~(size < 1024 ? bit_by_bit : by_eights)(~crc, bytes, size);
+    return ~(size < 1024 ? by_nibbles : by_eights)(~crc, bytes, size);
 }

@@ -64,7 +64,7 @@ int32_t ea_policy_vector(const ea_policy *policy, uint32_t index, ea_text *conte
     ea__reader reader = {policy->bytes, policy->length, policy->vectors_at, EA_OK, 0};
     for (uint32_t i = 0; i <= index; i++) {
         ea__read_list_of(&reader, 2);
-        ea__value map = ea__read(&reader);
+        ea__value map = ea__read(&reader, EA__BIN);
         *context = (ea_text){(const char *)map.data, map.size};
         *hash = ea__read_uint(&reader, 0, UINT64_MAX, EA_E_RANGE);
     }

@@ -43,9 +43,22 @@
 
 /* ---- msgpack.c: a pull parser whose first error sticks ---- */
 
+/* Bits, so that a reader can name several. */
 enum ea__type {
-    EA__NIL, EA__BOOL, EA__UINT, EA__INT, EA__F32, EA__F64, EA__STR, EA__BIN, EA__LIST, EA__MAP,
-    EA__EXT, EA__ERROR
+    EA__NIL = 1,
+    EA__BOOL = 2,
+    EA__UINT = 4,
+    EA__INT = 8, /* negative */
+    EA__F32 = 16,
+    EA__F64 = 32,
+    EA__NUMBER = EA__UINT | EA__INT | EA__F32 | EA__F64,
+    EA__STR = 64,
+    EA__BIN = 128,
+    EA__LIST = 256,
+    EA__MAP = 512,
+    EA__EXT = 1024,
+    EA__ANY = 2047,
+    EA__ERROR = 2048 /* a read that failed */
 };
 
 /* Once status is set every read gives zeros and moves nothing, so a caller checks it where it
@@ -68,12 +81,12 @@ typedef struct {
 } ea__value;
 
 void ea__fail(ea__reader *reader, int32_t status, size_t offset);
-ea__value ea__read(ea__reader *reader);
+ea__value ea__read(ea__reader *reader, uint32_t types);
 void ea__skip(ea__reader *reader);
 uint64_t ea__read_uint(ea__reader *reader, uint64_t least, uint64_t most, int32_t status);
 double ea__read_double(ea__reader *reader, double least, double most);
 uint32_t ea__read_bool(ea__reader *reader);
-uint32_t ea__read_count(ea__reader *reader, enum ea__type type, uint32_t most);
+uint32_t ea__read_count(ea__reader *reader, uint32_t type, uint32_t most);
 void ea__read_list_of(ea__reader *reader, uint32_t count);
 ea_text ea__read_text(ea__reader *reader, size_t least, size_t most);
 int ea__is_utf8(const uint8_t *bytes, size_t size);

@@ -56,9 +56,10 @@ static lead read_lead(uint8_t byte) {
     }
 }
 
-/* The next value. Lists and maps give their number of elements, which follow as values. Strings and
-   bytes lie inside the input completely. On an error the type is EA__ERROR. */
-ea__value ea__read(ea__reader *reader) {
+/* The next value, which must be of one of these types. Lists and maps give their number of
+   elements, which follow as values. Strings and bytes lie inside the input completely. On an error
+   the type is EA__ERROR. */
+ea__value ea__read(ea__reader *reader, uint32_t types) {
     ea__value value = {EA__ERROR, reader->at, 0, 0, 0, 0};
     if (reader->status) return value;
     size_t left = reader->length - reader->at;
@@ -69,7 +70,7 @@ ea__value ea__read(ea__reader *reader) {
     const uint8_t *p = reader->bytes + reader->at;
     lead lead = read_lead(*p++);
     left--;
-    if (lead.type == EA__ERROR) {
+    if (!(lead.type & types)) {
         ea__fail(reader, EA_E_TYPE, value.offset);
         return value;
     }
@@ -112,7 +113,7 @@ ea__value ea__read(ea__reader *reader) {
    Every value takes a byte, so a huge count ends with the bytes, not in a long loop. */
 void ea__skip(ea__reader *reader) {
     for (uint64_t pending = 1; pending && !reader->status; pending--) {
-        ea__value value = ea__read(reader);
+        ea__value value = ea__read(reader, EA__ANY);
         if (value.type == EA__LIST) pending += value.size;
         if (value.type == EA__MAP) pending += 2 * (uint64_t)value.size;
     }
@@ -120,48 +121,43 @@ void ea__skip(ea__reader *reader) {
 
 /* An unsigned integer within bounds, or `status`. */
 uint64_t ea__read_uint(ea__reader *reader, uint64_t least, uint64_t most, int32_t status) {
-    ea__value value = ea__read(reader);
-    if (value.type != EA__UINT) ea__fail(reader, EA_E_TYPE, value.offset);
-    else if (value.integer < least || value.integer > most) ea__fail(reader, status, value.offset);
+    ea__value value = ea__read(reader, EA__UINT);
+    if (value.integer < least || value.integer > most) ea__fail(reader, status, value.offset);
     return reader->status ? 0 : value.integer;
 }
 
 /* A finite binary64 within bounds that is not −0. */
 double ea__read_double(ea__reader *reader, double least, double most) {
-    ea__value value = ea__read(reader);
-    if (value.type != EA__F64) ea__fail(reader, EA_E_TYPE, value.offset);
-    else if (!(value.real >= least && value.real <= most) ||
+    ea__value value = ea__read(reader, EA__F64);
+    if (reader->status) return 0;
+    if (!(value.real >= least && value.real <= most) ||
              (value.real == 0 && reader->bytes[value.offset + 1])) /* the byte with the sign */
         ea__fail(reader, EA_E_RANGE, value.offset);
     return reader->status ? 0 : value.real;
 }
 
 uint32_t ea__read_bool(ea__reader *reader) {
-    ea__value value = ea__read(reader);
-    if (value.type != EA__BOOL) ea__fail(reader, EA_E_TYPE, value.offset);
-    return reader->status ? 0 : (uint32_t)value.integer;
+    return (uint32_t)ea__read(reader, EA__BOOL).integer;
 }
 
 /* The number of elements of a list or map, at most `most`. */
-uint32_t ea__read_count(ea__reader *reader, enum ea__type type, uint32_t most) {
-    ea__value value = ea__read(reader);
-    if (value.type != type) ea__fail(reader, EA_E_TYPE, value.offset);
-    else if (value.size > most) ea__fail(reader, EA_E_LIMIT, value.offset);
+uint32_t ea__read_count(ea__reader *reader, uint32_t type, uint32_t most) {
+    ea__value value = ea__read(reader, type);
+    if (value.size > most) ea__fail(reader, EA_E_LIMIT, value.offset);
     return reader->status ? 0 : (uint32_t)value.size;
 }
 
 /* A list of exactly this many elements. */
 void ea__read_list_of(ea__reader *reader, uint32_t count) {
-    ea__value value = ea__read(reader);
-    if (value.type != EA__LIST || value.size != count) ea__fail(reader, EA_E_TYPE, value.offset);
+    ea__value value = ea__read(reader, EA__LIST);
+    if (value.size != count) ea__fail(reader, EA_E_TYPE, value.offset);
 }
 
 /* A UTF-8 string of a length within bounds. */
 ea_text ea__read_text(ea__reader *reader, size_t least, size_t most) {
     static const ea_text none = {"", 0};
-    ea__value value = ea__read(reader);
-    if (value.type != EA__STR) ea__fail(reader, EA_E_TYPE, value.offset);
-    else if (value.size < least || value.size > most) ea__fail(reader, EA_E_LIMIT, value.offset);
+    ea__value value = ea__read(reader, EA__STR);
+    if (value.size < least || value.size > most) ea__fail(reader, EA_E_LIMIT, value.offset);
     else if (!ea__is_utf8(value.data, value.size)) ea__fail(reader, EA_E_UTF8, value.offset);
     if (reader->status) return none;
     return (ea_text){(const char *)value.data, value.size};

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The known answers of native/vectors: this library and the reference agree to the bit. */
+#include "../src/internal.h"
+#include "build.h"
+#include "json.h"
+#include "test.h"
+
+static json *open_file(const char *name) {
+    char path[1024];
+    snprintf(path, sizeof path, "%s/%s.json", VECTORS, name);
+    return json_read(path);
+}
+
+#define EACH(entry, list) (const json *entry = (list)->first; entry; entry = entry->next)
+
+static void put_hex(buffer *out, const char *hex) {
+    for (; *hex; hex += 2) {
+        char digits[3] = {hex[0], hex[1], 0}, *end;
+        put_byte(out, (unsigned)strtoul(digits, &end, 16));
+        REQUIRE(end == digits + 2);
+    }
+}
+
+/* Bytes as hex, or as pieces [hex, times]. */
+static buffer read_bytes(const json *value) {
+    buffer out = {0, 0, 0};
+    if (value->type == JSON_STRING) put_hex(&out, value->text);
+    else
+        for EACH (piece, value)
+            for (double times = piece->first->next->number; times > 0; times--)
+                put_hex(&out, piece->first->text);
+    return out;
+}
+
+static buffer read_base64(const json *value) {
+    static const char digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    buffer out = {0, 0, 0};
+    uint32_t bits = 0, count = 0;
+    REQUIRE(value->type == JSON_STRING);
+    for (const char *p = value->text; *p && *p != '='; p++) {
+        const char *digit = strchr(digits, *p);
+        REQUIRE(digit);
+        bits = bits << 6 | (uint32_t)(digit - digits);
+        count += 6;
+        if (count < 8) continue;
+        count -= 8;
+        put_byte(&out, bits >> count & 0xff);
+    }
+    return out;
+}
+
+/* What failed, after which the case's name is told. */
+static void name_failure(unsigned before, const char *file, const char *name) {
+    if (test_failures != before && test_failures <= TEST_SHOWN)
+        printf("    in %s: %s\n", file, name);
+}
+
+static void hashes(void) {
+    json *file = open_file("hash");
+    uint8_t bytes[4096];
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)(i % 251);
+    for EACH (c, json_get(file, "hashes")) {
+        REQUIRE(json_count(c, "length") <= sizeof bytes);
+        CHECK(ea_hash(json_hex(json_get(c, "k0")), json_hex(json_get(c, "k1")), bytes,
+                      json_count(c, "length")) == json_hex(json_get(c, "hash")));
+    }
+    for EACH (c, json_get(file, "titles")) {
+        const json *title = json_get(c, "title");
+        CHECK(ea_hash(EA__DOMAIN_TITLE, 0, title->text, title->size) ==
+              json_hex(json_get(c, "hash")));
+    }
+    for EACH (c, json_get(file, "draw_keys")) {
+        const json *policy = json_get(c, "policy");
+        uint64_t seed = json_hex(json_get(c, "seed"));
+        CHECK(ea_hash(seed, EA__DOMAIN_DRAW0, policy->text, policy->size) ==
+              json_hex(json_get(c, "d0")));
+        CHECK(ea_hash(seed, EA__DOMAIN_DRAW1, policy->text, policy->size) ==
+              json_hex(json_get(c, "d1")));
+    }
+    json_free(file);
+}
+
+static void checksums(void) {
+    json *file = open_file("crc32c");
+    for EACH (c, json_get(file, "checksums")) {
+        buffer bytes = read_bytes(json_get(c, "bytes"));
+        CHECK(ea_crc32c(0, bytes.bytes, bytes.length) == json_hex(json_get(c, "crc32c")));
+        buffer_free(&bytes);
+    }
+    json_free(file);
+}
+
+static double double_of(const json *bits) {
+    union { uint64_t u; double d; } pun = {json_hex(bits)};
+    return pun.d;
+}
+
+static float float_of(const json *bits) {
+    union { uint32_t u; float f; } pun = {(uint32_t)json_hex(bits)};
+    return pun.f;
+}
+
+static uint32_t explorer_kind(const char *name) {
+    static const char *const names[] = {"fixed",          "uniform", "greedy",
+                                        "epsilon_greedy", "softmax", "squarecb"};
+    for (uint32_t i = 0; i < 6; i++)
+        if (!strcmp(names[i], name)) return 10 * i;
+    REQUIRE(!"an explorer of format 1");
+    return 0;
+}
+
+static void explorers(void) {
+    json *file = open_file("explore");
+    for EACH (c, json_get(file, "cases")) {
+        const char *name = json_text(c, "scores");
+        const json *list = 0;
+        float scores[EA_MAX_CANDIDATES];
+        uint32_t n[EA_MAX_CANDIDATES], count = 0, i = 0;
+        unsigned before = test_failures;
+        for EACH (s, json_get(file, "scores"))
+            if (!strcmp(json_text(s, "name"), name)) list = json_get(s, "bits");
+        REQUIRE(list && list->size <= EA_MAX_CANDIDATES);
+        for EACH (bits, list) scores[count++] = float_of(bits);
+        double floor = double_of(json_get(c, "floor"));
+        ea__explorer e = {explorer_kind(json_text(c, "kind")), (uint32_t)(floor * 2147483648.0),
+                          floor, double_of(json_get(c, "parameter"))};
+        ea__explore(&e, scores, count, n);
+        CHECK_EQ(json_get(c, "n")->size, count);
+        for EACH (wanted, json_get(c, "n")) {
+            REQUIRE(i < count);
+            CHECK_EQ(n[i++], wanted->number);
+        }
+        name_failure(before, json_text(c, "kind"), name);
+    }
+    json_free(file);
+}
+
+/* Encodes into the fixture's context; true if that is right as far as status and slots go. */
+static void check_slots(fixture *f, const json *wanted) {
+    float slots[1024];
+    uint32_t i = 0;
+    CHECK_EQ(wanted->size, f->info.slots);
+    CHECK_EQ(ea_context_vector(f->policy, f->context, slots, 1024, 0, 0), EA_OK);
+    for EACH (bits, wanted) CHECK_EQ(ea__bits(slots[i++]), json_hex(bits));
+}
+
+static void contexts(void) {
+    json *file = open_file("context");
+    fixture f = open_fixture(read_base64(json_get(file, "bundle")));
+    for EACH (c, json_get(file, "cases")) {
+        buffer map = read_bytes(json_get(c, "map"));
+        uint8_t *exact = exact_copy(map.bytes, map.length);
+        ea_report report = {.struct_size = sizeof report};
+        unsigned before = test_failures;
+        const json *wanted = json_find(c, "status");
+        int32_t status = ea_context_encode(f.policy, f.context, f.context_size, exact, map.length,
+                                           0, 0, &report);
+        CHECK(!strcmp(ea_status_name(status), wanted ? wanted->text : "EA_OK"));
+        if (wanted) {
+            CHECK_EQ(report.offset, json_count(c, "offset"));
+        } else if (!status) {
+            uint32_t counts[4] = {report.missing, report.other, report.clipped, report.ignored};
+            uint32_t i = 0;
+            check_slots(&f, json_get(c, "slots"));
+            CHECK_EQ(json_get(c, "report")->size, 4);
+            for EACH (count, json_get(c, "report")) CHECK_EQ(counts[i++], count->number);
+        }
+        name_failure(before, "context", json_text(c, "name"));
+        free(exact);
+        buffer_free(&map);
+    }
+    close_fixture(&f);
+    json_free(file);
+}
+
+/* base[:start] + insert + base[-end:], the checksum made right where `crc` says so. */
+static buffer hostile_bytes(const json *c, const buffer *base) {
+    int crc = json_get(c, "crc")->type == JSON_TRUE;
+    size_t length = base->length - (crc ? 4 : 0), end = json_count(c, "end");
+    size_t start = json_count(c, "start");
+    buffer insert = read_bytes(json_get(c, "insert")), out = {0, 0, 0};
+    REQUIRE(start <= length && end <= length);
+    put_bytes(&out, base->bytes, start);
+    put_bytes(&out, insert.bytes, insert.length);
+    put_bytes(&out, base->bytes + length - end, end);
+    if (crc) put_big(&out, 0, 4), seal(&out);
+    buffer_free(&insert);
+    return out;
+}
+
+static void hostile_bundles(void) {
+    json *file = open_file("hostile");
+    buffer bases[16];
+    size_t count = 0;
+    void *memory = 0;
+    REQUIRE(posix_memalign(&memory, 16, ea_policy_size()) == 0);
+    for EACH (base, json_get(file, "bases")) {
+        REQUIRE(count < 16);
+        bases[count++] = read_base64(base);
+    }
+    for EACH (c, json_get(file, "cases")) {
+        REQUIRE(json_count(c, "base") < count);
+        buffer bytes = hostile_bytes(c, bases + json_count(c, "base"));
+        uint8_t *exact = exact_copy(bytes.bytes, bytes.length);
+        uint64_t offset = 0;
+        unsigned before = test_failures;
+        int32_t status = ea_policy_open(memory, ea_policy_size(), exact, bytes.length, &offset);
+        CHECK(!strcmp(ea_status_name(status), json_text(c, "status")));
+        CHECK_EQ(offset, json_count(c, "offset"));
+        name_failure(before, "hostile", json_text(c, "name"));
+        if (test_failures != before) printf("    found: %s\n", ea_status_name(status));
+        free(exact);
+        buffer_free(&bytes);
+    }
+    while (count) buffer_free(bases + --count);
+    free(memory);
+    json_free(file);
+}
+
+/* [title asked for, title, row, n, total, bits of the score, reason] */
+static void check_page(fixture *f, const json *page) {
+    buffer denied = read_bytes(json_get(page, "denied"));
+    ea_limits limits = {sizeof limits, 0, denied.bytes, denied.length};
+    for EACH (wanted, json_get(page, "decisions")) {
+        const json *field = wanted->first;
+        ea_decision d;
+        CHECK_EQ(ea_select(f->policy, f->context,
+                           ea_title_find(f->policy, field->text, field->size),
+                           denied.length ? &limits : 0, &d),
+                 EA_OK);
+        uint32_t found[6] = {d.title, d.row, d.n, d.total, ea__bits(d.score), d.reason};
+        for (unsigned i = 0; i < 6; i++) {
+            field = field->next;
+            REQUIRE(field);
+            if (i == 4) CHECK_EQ(found[i], json_hex(field));
+            else CHECK_EQ(found[i], field->number);
+        }
+    }
+    buffer_free(&denied);
+}
+
+static void check_context(fixture *f, const json *c) {
+    buffer map = read_bytes(json_get(c, "map"));
+    set_context(f, &map, json_hex(json_get(c, "seed")));
+    buffer_free(&map);
+    check_slots(f, json_get(c, "slots"));
+    float *scores = malloc(f->info.artworks * sizeof *scores + 1);
+    uint64_t hash;
+    uint32_t i = 0;
+    REQUIRE(scores);
+    CHECK_EQ(ea_scores(f->policy, f->context, scores, f->info.artworks), EA_OK);
+    CHECK_EQ(json_get(c, "scores")->size, f->info.artworks);
+    for EACH (bits, json_get(c, "scores")) CHECK_EQ(ea__bits(scores[i++]), json_hex(bits));
+    free(scores);
+    const json *n = json_get(c, "n")->first;
+    for (uint32_t t = 0; t < f->info.titles; t++) {
+        ea_candidate candidates[EA_MAX_CANDIDATES];
+        uint32_t count;
+        CHECK_EQ(ea_propensities(f->policy, f->context, t, 0, candidates, EA_MAX_CANDIDATES,
+                                 &count, 0),
+                 EA_OK);
+        for (i = 0; i < count; i++, n = n->next) {
+            REQUIRE(n);
+            CHECK_EQ(candidates[i].n, n->number);
+        }
+    }
+    CHECK(!n);
+    CHECK_EQ(ea_context_hash(f->policy, f->context, &hash), EA_OK);
+    CHECK(hash == json_hex(json_get(c, "hash")));
+    for EACH (page, json_get(c, "pages")) check_page(f, page);
+}
+
+static void policies(void) {
+    json *file = open_file("policy");
+    for EACH (p, json_get(file, "policies")) {
+        fixture f = open_fixture(read_base64(json_get(p, "bundle")));
+        uint32_t failed;
+        unsigned before = test_failures;
+        CHECK_EQ(f.info.rows, strcmp(json_text(p, "rows"), "i8") ? EA_ROWS_F32 : EA_ROWS_I8);
+        CHECK_EQ(ea_policy_verify(f.policy, f.context, f.context_size, &failed), EA_OK);
+        for EACH (c, json_get(p, "contexts")) check_context(&f, c);
+        if (test_failures != before)
+            printf("    in policy %.*s\n", (int)f.info.name.length, f.info.name.data);
+        close_fixture(&f);
+    }
+    json_free(file);
+}
+
+static const test_case cases[] = {
+    {"hashes are the reference's", hashes},
+    {"checksums are the reference's", checksums},
+    {"the explorers' integers are the reference's", explorers},
+    {"slots, counts and refusals of contexts are the reference's", contexts},
+    {"bundles are refused as by the reference", hostile_bundles},
+    {"scores, integers, hashes and decisions are the reference's", policies},
+};
+
+MAIN("vectors", cases)
