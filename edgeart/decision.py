@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a policy answers: one Decision, or a Page of them that are built when looked at."""
+
+# The modules of this package share its private names; a policy's are spread over several files.
+# ruff: noqa: SLF001
+
+from __future__ import annotations
+
+# collections.abc gives the same class, but imports `collections`, which costs 3 ms at start-up.
+from _collections_abc import Sequence
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn, overload
+
+    from edgeart.events import ContextRecord
+    from edgeart.policy import Policy
+
+
+class Decision:
+    """One choice: the artwork that represents a title, and how it came about. Constant.
+
+    Its fields are decoded when they are read. Two decisions are equal when the same policy object
+    gave them and every field is equal.
+    """
+
+    __slots__ = ("_origin", "_policy", "_record", "title")
+
+    title: str  # as asked for
+    _origin: ContextRecord | None  # set by a Selector alone: the context it was made under
+
+    def __init__(self, policy: Policy, title: str, record: Any) -> None:
+        self._policy = policy
+        self._record = record
+        self.title = title
+
+    @property
+    def artwork(self) -> str | None:
+        """Id of the chosen artwork; None where reason is "none" or "unknown_title"."""
+        return self._policy._artwork(self._record.row)
+
+    @property
+    def propensity(self) -> float:
+        """Probability with which this artwork was chosen: n / total, 0.0 without an artwork."""
+        record = self._record
+        return float(record.n / record.total)
+
+    @property
+    def score(self) -> float:
+        """Score of the chosen artwork, a binary32 value; 0.0 without an artwork."""
+        return float(self._record.score)
+
+    @property
+    def cell(self) -> str | None:
+        """Name of the cell that decided; None, as bundles of format 1 have no cells."""
+        return None
+
+    @property
+    def policy(self) -> str:
+        """Name of the policy."""
+        return self._policy.name
+
+    @property
+    def sequence(self) -> int:
+        """Sequence number of the policy's bundle."""
+        return self._policy.sequence
+
+    @property
+    def reason(self) -> str:
+        """policy, redrawn, recomputed, none or unknown_title (native/spec/decision.md §7)."""
+        return self._policy._reasons[self._record.reason]
+
+    @property
+    def n(self) -> int:
+        """Numerator of the propensity."""
+        return int(self._record.n)
+
+    @property
+    def total(self) -> int:
+        """Denominator of the propensity: 2**31 less what lies on denied artworks; never 0."""
+        return int(self._record.total)
+
+    @property
+    def row(self) -> int | None:
+        """Row of the chosen artwork in the bundle; None without an artwork."""
+        row: int = self._record.row
+        return None if row == self._policy._none else row
+
+    def _fields(self) -> tuple[object, ...]:
+        record = self._record
+        return (self.title, record.title, record.row, record.n, record.total, record.reason,
+                record.score)  # fmt: skip
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Decision):
+            return NotImplemented
+        return self._policy is other._policy and self._fields() == other._fields()
+
+    def __hash__(self) -> int:
+        return hash(self._fields())
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Decision belongs to its Policy and cannot be pickled; "
+                        "keep its fields instead")  # fmt: skip
+
+    def __repr__(self) -> str:
+        return (
+            f"Decision(title={self.title!r}, artwork={self.artwork!r}, "
+            f"propensity={self.propensity:.6g}, score={self.score:.6g}, reason={self.reason!r}, "
+            f"policy={self.policy!r}, sequence={self.sequence})"
+        )
+
+
+class PreparedTitles:
+    """The titles of a page, looked up once. Made by `Policy.page_titles` for that policy.
+
+    Given to another policy it works as the plain titles would: they are looked up again.
+    """
+
+    __slots__ = ("_indices", "policy", "titles")
+
+    policy: Policy
+    titles: tuple[str, ...]
+
+    def __init__(self, policy: Policy, titles: tuple[str, ...], indices: Any) -> None:
+        self.policy = policy
+        self.titles = titles
+        self._indices = indices
+
+    def __len__(self) -> int:
+        return len(self.titles)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("PreparedTitles belong to their Policy and cannot be pickled; "
+                        "keep their .titles instead")  # fmt: skip
+
+    def __repr__(self) -> str:
+        return f"<PreparedTitles of policy {self.policy.name!r}, {len(self.titles)} titles>"
+
+
+class Page(Sequence["Decision"]):
+    """The decisions of one call of `Policy.select_page`, in the order of its titles. Constant.
+
+    A Decision is built when it is looked up and stays valid without the page.
+    """
+
+    __slots__ = ("_policy", "_records", "titles")
+
+    titles: tuple[str, ...]
+
+    def __init__(self, policy: Policy, titles: tuple[str, ...], records: Any) -> None:
+        self._policy = policy
+        self._records = records
+        self.titles = titles
+
+    def __len__(self) -> int:
+        return len(self.titles)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __getitem__(self, index: int) -> Decision: ...
+        @overload
+        def __getitem__(self, index: slice) -> tuple[Decision, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Decision | tuple[Decision, ...]:
+        if isinstance(index, slice):
+            return tuple(self[i] for i in range(*index.indices(len(self.titles))))
+        title = self.titles[index]  # raises IndexError, and TypeError for other types
+        return self._policy._decision(title, self._records[index % len(self.titles)])
+
+    @property
+    def raw(self) -> memoryview:
+        """The records as bytes, read-only, 24 per title: `ea_decision` of edgeart.h.
+
+        title u32, row u32, n u32, total u32, score f32, reason u32, all in the machine's order.
+        """
+        return self._policy._bytes_of(self._records)
+
+    def unknown(self) -> list[int]:
+        """Places of the titles that the bundle does not have."""
+        none = self._policy._none
+        indices = self.raw.cast("I")[0::6].tolist()
+        return [i for i, index in enumerate(indices) if index == none] if none in indices else []
+
+    def artworks(self) -> list[str | None]:
+        """The chosen artwork of every title, None where there is none."""
+        # Six words a record, of which the row is the second.
+        return [self._policy._artwork(row) for row in self.raw.cast("I")[1::6].tolist()]
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Page belongs to its Policy and cannot be pickled; "
+                        "keep its .titles and .artworks() instead")  # fmt: skip
+
+    def __repr__(self) -> str:
+        return f"<Page of policy {self._policy.name!r}, {len(self.titles)} decisions>"

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fault table of the feedback log, row by row."""

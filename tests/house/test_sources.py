@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every source file names its licence and its purpose, in lines a reader's window holds."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = ("edgeart", "export", "native", "tests", "benchmarks")
+PYTHON = sorted(
+    [ROOT / "setup.py"]
+    + [
+        path
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*.py")
+        if not {"build", ".venv"} & set(path.relative_to(ROOT).parts)
+    ]
+)
+C = sorted(
+    path
+    for suffix in ("*.c", "*.h")
+    for path in (ROOT / "native").rglob(suffix)
+    if "build" not in path.relative_to(ROOT).parts
+)
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=name_of)
+def test_a_python_file_begins_with_its_licence_and_its_purpose(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("# SPDX-License-Identifier: Apache-2.0\n")
+    assert ast.get_docstring(ast.parse(text)), "a module says in a sentence what it is for"
+
+
+@pytest.mark.parametrize("path", C, ids=name_of)
+def test_a_c_file_begins_with_its_licence_and_keeps_to_the_line(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "/* SPDX-License-Identifier: Apache-2.0 */"
+    assert [n for n, line in enumerate(lines, 1) if len(line) > 100] == []
+    assert [n for n, line in enumerate(lines, 1) if "\t" in line or line != line.rstrip()] == []
+
+
+def test_there_are_sources_of_both_languages() -> None:
+    assert len(PYTHON) > 10
+    assert len(C) > 5
