@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The server half of edgeart: trains, evaluates and exports the policies that devices run."""
+
+from __future__ import annotations
+
+from .bundle import Written, bundle_bytes, write_bundle
+from .errors import DataError, ExplorerError, ExportError, ModelError, SchemaError
+from .estimators import Estimate, doubly_robust, effective_sample_size, ips, snips
+from .evaluate import Evaluation, evaluate, logged_value
+from .explorers import (
+    EpsilonGreedy,
+    Explorer,
+    Fixed,
+    Greedy,
+    Softmax,
+    SquareCB,
+    Uniform,
+    parse_explorer,
+)
+from .log import Log
+from .model import PolicyModel
+from .onnx import onnx_model, write_onnx
+from .rewards import CrossFitted, GivenModel
+from .schema import Category, FeatureSchema, Number, Vector, Weights
+from .store import load_model, save_model
+from .trainers import LinearTrainer
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Category",
+    "CrossFitted",
+    "DataError",
+    "EpsilonGreedy",
+    "Estimate",
+    "Evaluation",
+    "Explorer",
+    "ExplorerError",
+    "ExportError",
+    "FeatureSchema",
+    "Fixed",
+    "GivenModel",
+    "Greedy",
+    "LinearTrainer",
+    "Log",
+    "ModelError",
+    "Number",
+    "PolicyModel",
+    "SchemaError",
+    "Softmax",
+    "SquareCB",
+    "Uniform",
+    "Vector",
+    "Weights",
+    "Written",
+    "bundle_bytes",
+    "doubly_robust",
+    "effective_sample_size",
+    "evaluate",
+    "ips",
+    "load_model",
+    "logged_value",
+    "onnx_model",
+    "parse_explorer",
+    "save_model",
+    "snips",
+    "write_bundle",
+    "write_onnx",
+]

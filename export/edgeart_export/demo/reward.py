@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the demonstration counts as a reward, and when it is settled."""
+
+from __future__ import annotations
+
+HOUR_MS = 3_600_000
+
+MINUTES = 10.0
+"""A play of at least so many minutes earns 1, a shorter one or none 0."""
+
+WINDOW_MS = 36 * HOUR_MS
+"""It has to have happened within this time after the first showing."""
+
+LATENESS_MS = 12 * HOUR_MS
+"""So long reports are waited for after the window; then a 0 is settled, a later play corrects it."""
+
+SETTLED_MS = WINDOW_MS + LATENESS_MS

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attribution in DuckDB, in bounded memory: the SQL stands in files of its own beside this one."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from ..attribution_tables import AttributionError
+from . import Job, Progress
+
+STEPS = {
+    "1_contexts.sql": "reading contexts",
+    "2_impressions.sql": "reading impressions",
+    "3_exposures.sql": "grouping exposures",
+    "4_outcomes.sql": "reading outcomes and plays",
+    "5_followed.sql": "matching outcomes and plays",
+    "6_rewards.sql": "judging",
+    "7_results.sql": "preparing results",
+}
+COUNTS, LOSSES = "8_counts.sql", "9_losses.sql"
+BATCH = 65_536
+"""Rows of an Arrow batch."""
+
+
+def sql(name: str) -> str:
+    """The text of one of the SQL files."""
+    return (resources.files(__package__) / "sql" / name).read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class DuckDBEngine:
+    """Settings of the engine.
+
+    memory: most memory of DuckDB's buffers, such as "1GB"; what does not fit goes to disk, into a
+    folder below `temp` (None: the system's) that is removed afterwards. threads: None for all.
+    """
+
+    memory: str = "1GB"
+    temp: Path | None = None
+    threads: int | None = None
+
+    @contextmanager
+    def attribute(self, job: Job, progress: Progress) -> Iterator[Tables]:
+        """Runs the job; the result's rows stream from DuckDB. Raises AttributionError."""
+        steps = len(STEPS) + 1
+        with (
+            tempfile.TemporaryDirectory(prefix="attribution-", dir=self.temp) as temp,
+            _explained(),
+            duckdb.connect(config=self._config(temp)) as connection,
+        ):
+            for name, value in variables(job).items():
+                connection.execute(f"SET VARIABLE {name} = $1", [value])
+            for done, (name, what) in enumerate(STEPS.items()):
+                progress(what, done, steps)
+                connection.execute(sql(name))
+            progress("counting", steps - 1, steps)
+            yield Tables(connection)
+            progress("done", steps, steps)
+
+    def _config(self, temp: str) -> dict[str, str | bool | int | float | list[str]]:
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": self.memory,
+            "temp_directory": temp,
+            "preserve_insertion_order": False,
+            "TimeZone": "UTC",
+            # Nothing is fetched from anywhere.
+            "autoinstall_known_extensions": False,
+        }
+        if self.threads is not None:
+            config["threads"] = self.threads
+        return config
+
+
+class Tables:
+    """What the SQL left in a connection's temporary tables."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        counted = connection.execute(sql(COUNTS))
+        names = [column[0] for column in counted.description or []]
+        self.counts: Mapping[str, int] = dict(zip(names, counted.fetchall()[0], strict=True))
+        self.losses: Mapping[str, int] = dict(connection.execute(sql(LOSSES)).fetchall())
+
+    def rows(self, result: str) -> pa.RecordBatchReader:
+        """The rows of `exposures`, `emitted` or `credited`."""
+        view = {name: f"{name}_out" for name in ("exposures", "emitted", "credited")}[result]
+        return self._connection.sql(f"FROM {view}").to_arrow_reader(BATCH)
+
+
+def variables(job: Job) -> dict[str, object]:
+    """What the SQL reads by getvariable()."""
+    lists = {name: [str(path) for path in paths] for name, paths in job.files.items()}
+    return {
+        **lists,
+        "window_ms": job.window_ms,
+        "minutes": job.minutes,
+        "mature_until": job.mature_until,
+        "compact": job.compact,
+    }
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """DuckDB's errors in this package's words, with what to do about the likely ones."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise AttributionError(
+            f"DuckDB ran out of memory or temporary space; allow more (--memory), give it a "
+            f"larger disk (--temp) or fewer threads (--threads): {error}"
+        ) from error
+    except duckdb.Error as error:
+        raise AttributionError(f"DuckDB could not attribute: {error}") from error

@@ -1,0 +1,67 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- credit: the minutes that count, of exposures that have any. emission: what this run gives out.
+--
+-- Reads the variables `window_ms`, `minutes`, `mature_until` (exposures first shown later than this
+-- may still get a play) and `emitted` (Parquet files: exposure, reward, of all earlier runs).
+
+CREATE TEMP TABLE credit AS
+WITH counted AS (
+    SELECT exposure, minutes
+    FROM followed
+    WHERE moment - shown_first <= getvariable('window_ms')
+    UNION ALL
+    SELECT exposure, minutes FROM watched
+),
+most AS (
+    SELECT exposure, max(minutes) AS minutes FROM counted WHERE minutes > 0 GROUP BY exposure
+),
+begun AS (
+    SELECT unit_epoch, subject, followed.title, followed.begun
+    FROM followed JOIN setting USING (setting)
+    WHERE minutes > 0
+    UNION ALL
+    SELECT NULL, subject, title, started
+    FROM play
+    WHERE usable AND NOT autoplay AND minutes > 0 AND subject IS NOT NULL AND title IS NOT NULL
+),
+begun_by_unit AS (
+    SELECT unit_epoch, title, min(begun) AS begun
+    FROM begun WHERE unit_epoch IS NOT NULL GROUP BY unit_epoch, title
+),
+begun_by_subject AS (
+    SELECT subject, title, min(begun) AS begun
+    FROM begun WHERE subject IS NOT NULL GROUP BY subject, title
+)
+SELECT most.exposure, most.minutes
+FROM most
+JOIN exposure USING (exposure)
+JOIN setting USING (setting)
+LEFT JOIN begun_by_unit AS by_unit
+    ON by_unit.unit_epoch = setting.unit_epoch AND by_unit.title = exposure.title
+LEFT JOIN begun_by_subject AS by_subject
+    ON by_subject.subject = setting.subject AND by_subject.title = exposure.title
+-- A title that had been started before it was shown was not won by its picture.
+WHERE coalesce(by_unit.begun, shown_first) >= shown_first
+AND coalesce(by_subject.begun, shown_first) >= shown_first;
+
+CREATE TEMP TABLE emission AS
+WITH judged AS (
+    SELECT
+        exposure.*, coalesce(credit.minutes, 0) AS minutes,
+        CASE
+            WHEN credit.minutes >= getvariable('minutes')::FLOAT THEN 1
+            WHEN shown_first <= getvariable('mature_until') THEN 0
+        END::FLOAT AS reward
+    FROM exposure
+    LEFT JOIN credit USING (exposure)
+),
+given AS (
+    SELECT exposure, max(reward) AS reward
+    FROM read_parquet(getvariable('emitted'))
+    GROUP BY exposure
+)
+SELECT judged.*, given.reward AS previous
+FROM judged
+LEFT JOIN given USING (exposure)
+-- A NULL reward is censored. What was given stays, but for a 0 that a late play makes a 1.
+WHERE judged.reward IS NOT NULL AND (given.reward IS NULL OR judged.reward > given.reward);

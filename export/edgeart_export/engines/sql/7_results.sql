@@ -1,0 +1,34 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- exposures_out, emitted_out, credited_out: the rows of this run, as views that are written down.
+
+CREATE TEMP VIEW exposures_out AS
+SELECT
+    exposure, unit_epoch, policy, policy_sequence, digest, seed, map, subject, cell, title, artwork,
+    shown, (odds >> 32)::UINTEGER AS n, (odds & 4294967295)::UINTEGER AS total,
+    CASE WHEN odds & 4294967295 = 0 THEN 0
+        ELSE (odds >> 32)::DOUBLE / (odds & 4294967295)::DOUBLE END AS propensity,
+    reason, (slot >> 32)::UINTEGER AS slot_row, (slot & 4294967295)::UINTEGER AS slot_column,
+    shown_first, shown_last, shown_count::UINTEGER AS shown_count, minutes, reward, previous
+FROM emission
+JOIN setting USING (setting)
+ORDER BY shown_first, exposure;
+
+-- Once in a while all of what earlier runs left goes into one file again.
+CREATE TEMP VIEW emitted_out AS
+SELECT exposure, reward FROM emission WHERE NOT getvariable('compact')
+UNION ALL
+SELECT exposure, max(reward)
+FROM (
+    SELECT exposure, reward FROM emission
+    UNION ALL
+    SELECT exposure, reward FROM read_parquet(getvariable('emitted')))
+WHERE getvariable('compact')
+GROUP BY exposure;
+
+CREATE TEMP VIEW credited_out AS
+SELECT play
+FROM watched
+JOIN emission USING (exposure)
+WHERE emission.reward = 1 AND watched.minutes >= getvariable('minutes')::FLOAT
+UNION ALL
+SELECT play FROM read_parquet(getvariable('credited')) WHERE getvariable('compact');

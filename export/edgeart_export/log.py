@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Logged decisions as trainers and estimators want them, whatever they were loaded from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import DataError
+from .schema import Values
+
+
+@dataclass(frozen=True, eq=False)
+class Log:
+    """n exposures: what was known, what was shown with which propensity, what followed.
+
+    contexts: n field maps. title, artwork: n ids. reward, propensity: float64 [n]; a propensity is
+    above 0 and at most 1. cluster: int64 [n] or None; rows of one cluster (say, of one member) are
+    not independent of each other, and intervals are computed over clusters.
+    Raises DataError where lengths differ or a number is out of range.
+    """
+
+    contexts: Sequence[Values]
+    title: Sequence[str]
+    artwork: Sequence[str]
+    reward: npt.NDArray[np.float64]
+    propensity: npt.NDArray[np.float64]
+    cluster: npt.NDArray[np.int64] | None = None
+
+    def __post_init__(self) -> None:
+        count = len(self.contexts)
+        for name in ("title", "artwork", "reward", "propensity", "cluster"):
+            column = getattr(self, name)
+            if column is not None and len(column) != count:
+                raise DataError(f"log: {len(column)} values of {name} for {count} contexts")
+        for name in ("reward", "propensity"):
+            column = np.asarray(getattr(self, name), dtype=np.float64)
+            object.__setattr__(self, name, column)
+            bad = ~np.isfinite(column)
+            if name == "propensity":
+                bad |= (column <= 0) | (column > 1)
+            if bad.any():
+                row = int(np.flatnonzero(bad)[0])
+                rule = "finite" if name == "reward" else "above 0 and at most 1"
+                raise DataError(f"log: row {row}: {name} must be {rule}, not {column[row]}")
+
+    def __len__(self) -> int:
+        return len(self.contexts)
+
+    def take(self, rows: npt.NDArray[np.intp]) -> Log:
+        """The log of these rows, in this order."""
+        picked = rows.tolist()
+        return Log(
+            contexts=[self.contexts[i] for i in picked],
+            title=[self.title[i] for i in picked],
+            artwork=[self.artwork[i] for i in picked],
+            reward=self.reward[rows],
+            propensity=self.propensity[rows],
+            cluster=None if self.cluster is None else self.cluster[rows],
+        )
+
+
+def row_index(titles: Mapping[str, Sequence[str]]) -> dict[tuple[str, str], int]:
+    """(title, artwork) → row, rows counted in the order of `titles`."""
+    pairs = ((title, artwork) for title, artworks in titles.items() for artwork in artworks)
+    return {pair: row for row, pair in enumerate(pairs)}

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the command's reports look: JSON for machines, tables for people, progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from .evaluate import Evaluation
+
+Step = Callable[..., Callable[[int], None]]
+"""`step(title, total=None)` opens a bar and gives the function that moves it."""
+
+Report = Mapping[str, Any]
+
+
+SMALL = 10
+"""Fewer effective rewarded rows than this make a standard error too small to be trusted."""
+
+
+def show_table(table: Table) -> None:
+    """Prints a table on stdout; a pipe or file has no width of its own and gets 120 columns."""
+    Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
+
+
+@contextmanager
+def progress(*, quiet: bool) -> Iterator[Step]:
+    """Bars on stderr, none where quiet."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), disable=quiet) as bars:
+
+        def finish() -> None:
+            # A bar of unknown length is at its end when the next thing begins.
+            for task in bars.tasks:
+                bars.update(task.id, total=task.completed)
+
+        def step(title: str, total: int | None = None) -> Callable[[int], None]:
+            finish()
+            task = bars.add_task(title, total=total)
+            return lambda done: bars.update(task, completed=done)
+
+        yield step
+        finish()
+
+
+def show(report: Report, as_json: bool, table: Callable[[Report], None]) -> None:  # noqa: FBT001
+    """Prints the report in the form asked for."""
+    if as_json:
+        print(json.dumps(report, indent=1))
+    else:
+        table(report)
+
+
+def trained(report: Report) -> None:
+    """What `train` did."""
+    print(
+        f"{report['log']}: {report['rows']} rows from {report['from']} to {report['to']} UTC, "
+        f"{report['clicks']} clicks"
+    )
+    features = ", ".join(f"{name} {width}" for name, width in report["features"].items())
+    print(f"{report['slots']} slots: {features}, intercept 1")
+    print(
+        f"{report['artworks']} artworks, λ = {report['lambda']:g}, σ² = {report['noise']:.6f}; "
+        f"policy {report['policy']!r}, sequence {report['sequence']}"
+    )
+    print(f"saved in {report['model']}")
+
+
+def exported(report: Report) -> None:
+    """What `export` wrote."""
+    print(f"policy {report['policy']!r}, sequence {report['sequence']}, {report['explorer']}")
+    if "bundle" in report:
+        b = report["bundle"]
+        print(
+            f"{b['path']}: {b['size']} bytes, {b['rows']} rows of {b['artworks']} artworks in "
+            f"{b['titles']} title(s); {b['vectors']} test vectors hold"
+        )
+        print(
+            f"  against f32 rows on {b['contexts']} contexts ({report['compared_on']}): "
+            f"{100 * b['flips']:.2f} % greedy flips, largest score error {b['score_error']:.2g}"
+        )
+    if "onnx" in report:
+        print(f"{report['onnx']['path']}: {report['onnx']['size']} bytes")
+
+
+def evaluated(report: Report) -> None:
+    """The table of `evaluate`; values are mean rewards per row."""
+    logging = report["logging_policy"]
+    part = "" if report["half"] == "all" else f" ({report['half']} half)"
+    print(
+        f"{report['log']}{part}: {report['rows']} rows, {logging['rewarded']} of them rewarded. "
+        f"DR's reward model: {report['reward_model']}."
+    )
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("policy", overflow="fold")
+    for name in ("SNIPS ± se", "DR ± se", "ESS", "max w", "mean w ± se"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_row("(logging policy)", pm(logging), "", str(report["rows"]), "1", "")
+    for policy in report["policies"]:
+        table.add_row(
+            f"{policy['file']} {policy['explorer']}",
+            pm(policy["snips"]),
+            pm(policy["dr"]),
+            f"{policy['effective_sample_size']:.0f}",
+            f"{policy['largest_weight']:.3g}",
+            pm(policy["mean_weight"], 4) + ("" if policy["mean_weight_holds"] else " FAILS"),
+        )
+    show_table(table)
+    print(
+        "se: standard error; value ± 1.96 se is the 95 % interval. ESS: effective sample size. "
+        "w: importance weight;\n"
+        "its mean estimates 1 and FAILS where it is more than three standard errors off."
+    )
+
+
+def pm(estimate: Mapping[str, float] | None, digits: int = 5) -> str:
+    """`value ± standard error`."""
+    if estimate is None:
+        return "-"
+    return f"{estimate['value']:.{digits}f} ± {estimate['se']:.{digits}f}"
+
+
+def warn(evaluations: Sequence[Evaluation]) -> None:
+    """Says on stderr what a table cannot: floors that cannot hold, numbers not to be trusted."""
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr)
+
+    for e in evaluations:
+        for title, floor, count in e.floors:
+            say(
+                f"note: {e.policy} ({e.explorer}): {count} candidates of title {title!r} cannot "
+                f"each have a floor of {floor:g}; what holds is 1/{count}, so there the policy is "
+                f"uniform whatever its scores are. Choose a floor below {1 / count:.4f}."
+            )
+        if e.effective_rewarded < SMALL:
+            say(
+                f"note: {e.policy} ({e.explorer}): its effective sample of "
+                f"{e.effective_sample_size:.0f} rows holds about {e.effective_rewarded:.1f} "
+                f"rewarded ones; standard errors and intervals from so few are too small."
+            )
+        if not e.mean_weight_holds:
+            say(
+                f"warning: {e.policy} ({e.explorer}): the mean importance weight "
+                f"{e.mean_weight.value:.4f} ± {e.mean_weight.se:.4f} is not 1: the logged "
+                f"propensities or the candidates differ from what was really done. Do not trust "
+                f"this row."
+            )

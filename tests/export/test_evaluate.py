@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Policies are evaluated by the propensities that devices would have used, and honestly so."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgeart
+from edgeart_export import (
+    Category,
+    CrossFitted,
+    DataError,
+    EpsilonGreedy,
+    Explorer,
+    FeatureSchema,
+    Fixed,
+    GivenModel,
+    Greedy,
+    LinearTrainer,
+    Log,
+    PolicyModel,
+    SquareCB,
+    Uniform,
+    bundle_bytes,
+    evaluate,
+    logged_value,
+)
+from edgeart_export.evaluate import propensities
+from edgeart_export.obd import TITLE, load_impressions, load_items
+
+SCHEMA = FeatureSchema([Category("c", ["a", "b"])])
+TITLES = {"t": ["x", "y", "z"], "u": ["x", "y"]}
+
+
+def model(explorer: Explorer) -> PolicyModel:
+    """Artwork x wins for c = a, y for c = b."""
+    row = {"x": [1, 0, 0, 0], "y": [0, 1, 0, 0], "z": [0, 0, 0, 0]}
+    weights = np.array([row[a] for artworks in TITLES.values() for a in artworks], np.float32)
+    return PolicyModel("p", 5, SCHEMA, TITLES, weights, np.zeros(5, np.float32), explorer)
+
+
+def policy(explorer: Explorer) -> edgeart.Policy:
+    return edgeart.Policy.from_bytes(bundle_bytes(model(explorer)))
+
+
+def uniform_log(count: int, seed: int = 0) -> Log:
+    """A log of uniform choices; an artwork that wins earns 1 in 2 times, another 1 in 10."""
+    rng = np.random.default_rng(seed)
+    titles = [("t", "u")[i] for i in rng.integers(2, size=count)]
+    contexts = [{"c": "ab"[i]} for i in rng.integers(2, size=count)]
+    artworks = [str(rng.choice(TITLES[title])) for title in titles]
+    wins = [{"a": "x", "b": "y"}[c["c"]] == a for c, a in zip(contexts, artworks, strict=True)]
+    return Log(
+        contexts=contexts,
+        title=titles,
+        artwork=artworks,
+        reward=(rng.random(count) < np.where(wins, 0.5, 0.1)).astype(np.float64),
+        propensity=np.array([1 / len(TITLES[title]) for title in titles]),
+    )
+
+
+def test_propensities_are_those_of_the_policy() -> None:
+    log = uniform_log(30)
+    target = policy(EpsilonGreedy(0.3))
+    found = propensities(target, log)
+    assert sorted(np.concatenate([p.rows for p in found.values()]).tolist()) == list(range(30))
+    for title, prediction in found.items():
+        for row, values in zip(prediction.rows.tolist(), prediction.values, strict=True):
+            context = target.context(log.contexts[row], seed=row)
+            wanted = target.propensities(context, title)
+            assert dict(zip(prediction.artworks, values.tolist(), strict=True)) == wanted
+
+
+def test_evaluation_by_hand() -> None:
+    # Greedy with floor ⅒: 0.8 for the winner of three, 0.1 for the others; logged uniformly.
+    log = Log(
+        [{"c": "a"}, {"c": "a"}], ["t", "t"], ["x", "y"], np.array([1.0, 0.0]), [1 / 3, 1 / 3]
+    )
+    found = evaluate(policy(Greedy(floor=0.1)), log)
+    assert found.ips.value == pytest.approx((2.4 * 1 + 0.3 * 0) / 2, rel=1e-8)
+    assert found.snips.value == pytest.approx(2.4 / 2.7, rel=1e-8)
+    assert found.largest_weight == pytest.approx(2.4, rel=1e-8)
+    assert found.effective_sample_size == pytest.approx(2.7**2 / (2.4**2 + 0.3**2), rel=1e-8)
+    assert found.dr is None
+    assert (found.policy, found.sequence, found.rows) == ("p", 5, 2)
+    assert found.explorer == "greedy:floor=0.1"
+
+
+@pytest.mark.parametrize("explorer", [Greedy(floor=0.05), SquareCB(20.0), Uniform(), Fixed()])
+def test_estimates_find_the_true_value(explorer: Explorer) -> None:
+    log = uniform_log(6000, seed=1)
+    target = policy(explorer)
+    truth = 0.0
+    for title, artworks in TITLES.items():
+        for c, winner in (("a", "x"), ("b", "y")):
+            shares = target.propensities(target.context({"c": c}, seed=0), title)
+            truth += sum(shares[a] * (0.5 if a == winner else 0.1) for a in artworks) / 4
+    reward_model = CrossFitted(SCHEMA, TITLES, l2=1.0)
+    found = evaluate(target, log, reward_model=reward_model)
+    assert found.dr is not None
+    for estimate in (found.ips, found.snips, found.dr):
+        assert abs(estimate.value - truth) < 4 * estimate.se + 1e-9
+    assert found.mean_weight_holds
+    assert found.dr.se < found.ips.se
+
+
+def test_the_logging_policy_itself_has_weights_of_one() -> None:
+    log = uniform_log(500)
+    found = evaluate(policy(Uniform()), log)
+    assert found.largest_weight == pytest.approx(1, abs=1e-8)
+    assert found.snips.value == pytest.approx(logged_value(log).value, abs=1e-8)
+    assert found.snips.se == pytest.approx(logged_value(log).se, rel=1e-6)
+    assert found.mean_weight_holds
+
+
+def test_wrong_logged_propensities_are_noticed() -> None:
+    log = uniform_log(4000)
+    wrong = dataclasses.replace(log, propensity=log.propensity * 0.8)
+    assert evaluate(policy(Greedy(floor=0.1)), log).mean_weight_holds
+    assert not evaluate(policy(Greedy(floor=0.1)), wrong).mean_weight_holds
+    # Also where all weights are equal and the standard error is next to nothing.
+    assert not evaluate(policy(Uniform()), wrong).mean_weight_holds
+
+
+def test_an_artwork_the_policy_lacks_has_weight_zero() -> None:
+    log = uniform_log(300)
+    smaller = PolicyModel(
+        "s", 1, SCHEMA, {"t": ["y", "x"], "u": ["y"]}, np.ones((3, 4)), np.zeros(3), Uniform()
+    )
+    target = edgeart.Policy.from_bytes(bundle_bytes(smaller))
+    known = [a in smaller.titles[t] for t, a in zip(log.title, log.artwork, strict=True)]
+    found = evaluate(target, log, reward_model=CrossFitted(SCHEMA, TITLES))
+    assert 0 < sum(known) < 300
+    assert found.mean_weight.value == pytest.approx(
+        sum(3 / 2 if t == "t" else 2.0 for t, k in zip(log.title, known, strict=True) if k) / 300,
+        rel=1e-8,
+    )
+
+
+def test_an_order_of_artworks_of_its_own_changes_nothing() -> None:
+    """A policy may list a title's artworks in another order than the reward model does."""
+    log = uniform_log(400)
+    straight = model(EpsilonGreedy(0.5))
+    rows = [2, 0, 1, 4, 3]
+    titles = {"t": ["z", "x", "y"], "u": ["y", "x"]}
+    turned = dataclasses.replace(straight, titles=titles, weights=straight.weights[rows])
+    reward_model = GivenModel(straight)
+    one, other = (
+        evaluate(edgeart.Policy.from_bytes(bundle_bytes(m)), log, reward_model=reward_model)
+        for m in (straight, turned)
+    )
+    assert one.dr is not None
+    assert other.dr is not None
+    assert other.dr.value == pytest.approx(one.dr.value, rel=1e-9)
+    assert other.snips.value == pytest.approx(one.snips.value, rel=1e-9)
+
+
+def test_unknown_titles_and_artworks_are_refused_by_name() -> None:
+    log = dataclasses.replace(uniform_log(3), title=["t", "t", "v"], artwork=["x", "y", "x"])
+    with pytest.raises(DataError, match="row 2: policy 'p' has no title 'v'"):
+        evaluate(policy(Uniform()), log)
+    with pytest.raises(DataError, match="the reward model knows no title 'v'"):
+        GivenModel(model(Uniform())).predict(log)
+    smaller = {"t": ["x", "y"], "u": ["x", "y"]}
+    part = PolicyModel("s", 1, SCHEMA, smaller, np.ones((4, 4)), np.zeros(4), Uniform())
+    with pytest.raises(DataError, match="knows no artwork 'z' of title 't'"):
+        evaluate(policy(Uniform()), uniform_log(20), reward_model=GivenModel(part))
+
+
+def test_a_floor_that_cannot_hold_is_named() -> None:
+    found = evaluate(policy(Greedy(floor=0.4)), uniform_log(20))
+    assert found.floors == (("t", 0.4, 3),)
+    assert evaluate(policy(Greedy(floor=0.3)), uniform_log(20)).floors == ()
+
+
+def test_cross_fitting_never_predicts_a_row_from_itself() -> None:
+    """A row's own reward must not move its prediction, whatever it is."""
+    log = uniform_log(60)
+    fitted = CrossFitted(SCHEMA, TITLES, l2=0.5, folds=5, seed=3)
+    before = fitted.predict(log)
+    moved = False
+    for row in range(0, 60, 7):
+        reward = log.reward.copy()
+        reward[row] += 100.0
+        after = fitted.predict(dataclasses.replace(log, reward=reward))
+        for title, prediction in before.items():
+            own = prediction.rows == row
+            assert np.array_equal(prediction.values[own], after[title].values[own])
+            moved |= not np.array_equal(prediction.values[~own], after[title].values[~own])
+    assert moved
+
+
+def test_cross_fitting_keeps_clusters_together() -> None:
+    log = dataclasses.replace(uniform_log(60), cluster=np.repeat(np.arange(20), 3))
+    fitted = CrossFitted(SCHEMA, TITLES, l2=0.5)
+    before = fitted.predict(log)
+    reward = log.reward.copy()
+    reward[30:33] += 100.0
+    after = fitted.predict(dataclasses.replace(log, reward=reward))
+    for title, prediction in before.items():
+        own = (prediction.rows >= 30) & (prediction.rows < 33)
+        assert np.array_equal(prediction.values[own], after[title].values[own])
+
+
+def test_cross_fitting_needs_folds_and_rows() -> None:
+    with pytest.raises(DataError, match="at least 2 folds, not 1"):
+        CrossFitted(SCHEMA, TITLES, folds=1)
+    with pytest.raises(DataError, match="3 rows or clusters cannot be dealt to 5 folds"):
+        CrossFitted(SCHEMA, TITLES).predict(uniform_log(3))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"title": ["t"]}, "log: 1 values of title for 2 contexts"),
+        ({"reward": [0.0, np.nan]}, "log: row 1: reward must be finite, not nan"),
+        ({"propensity": [0.0, 1.0]}, "log: row 0: propensity must be above 0 and at most 1"),
+        ({"propensity": [0.5, 1.1]}, "log: row 1: propensity must be above 0 and at most 1"),
+    ],
+)
+def test_a_log_that_cannot_be_is_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        dataclasses.replace(uniform_log(2), **change)
+
+
+def test_rows_of_a_log_can_be_taken() -> None:
+    log = dataclasses.replace(uniform_log(10), cluster=np.arange(10))
+    part = log.take(np.array([7, 2]))
+    assert part.title == [log.title[7], log.title[2]]
+    assert part.cluster is not None
+    assert part.cluster.tolist() == [7, 2]
+
+
+@pytest.mark.parametrize("explorer", [Greedy(floor=0.05), Greedy(floor=0.01), SquareCB(50.0)])
+def test_mean_weight_holds_on_the_second_half_of_the_recorded_log(
+    open_bandit: Path, explorer: Explorer
+) -> None:
+    items = load_items(open_bandit / "random_men_items.csv")
+    rows = load_impressions(open_bandit / "random_men.csv.gz", items=items)
+    first, log = rows.half("first"), rows.half("second").log()
+    trainer = LinearTrainer(first.schema(), {TITLE: items.artworks()}, l2=100.0).fit(first.log())
+    target = edgeart.Policy.from_bytes(bundle_bytes(trainer.to_model("men", 1, explorer)))
+    found = evaluate(target, log, reward_model=GivenModel(trainer.to_model("men", 1)))
+    assert found.mean_weight_holds
+    assert abs(found.mean_weight.value - 1) < 0.2
+    assert 0 < found.effective_sample_size <= 5000.0001
+    assert found.dr is not None
+    assert min(found.dr.se, found.snips.se) > 0
+    # 34 candidates cannot each have a twentieth: there the declared floor makes the policy uniform.
+    assert bool(found.floors) == (explorer.floor == 0.05)

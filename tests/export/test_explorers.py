@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Explorers refuse what a bundle would, and say which parameter and which range."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgeart_export import (
+    EpsilonGreedy,
+    Explorer,
+    ExplorerError,
+    Fixed,
+    Greedy,
+    Softmax,
+    SquareCB,
+    Uniform,
+    parse_explorer,
+)
+
+FLOORS = st.floats(0, 1)
+ANY = st.one_of(
+    st.builds(Fixed, floor=FLOORS),
+    st.builds(Uniform, floor=FLOORS),
+    st.builds(Greedy, floor=FLOORS),
+    st.builds(EpsilonGreedy, st.floats(0, 1), floor=FLOORS),
+    st.builds(Softmax, st.floats(2**-20, 2**20), floor=FLOORS),
+    st.builds(SquareCB, st.floats(0, 2**40), floor=FLOORS),
+)
+
+
+@given(ANY)
+def test_wire_form_is_kind_floor_parameters_without_minus_zero(explorer: Explorer) -> None:
+    kind, floor, *parameters = explorer.wire()
+    assert kind == explorer.kind
+    assert floor == explorer.floor
+    assert parameters == [*explorer.parameters.values()]
+    assert all(math.copysign(1, x) == 1 for x in (floor, *parameters) if isinstance(x, float))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Greedy(floor=1.5), r"greedy: floor must be 0 to 1, not 1\.5"),
+        (lambda: Greedy(floor=-0.1), "greedy: floor must be 0 to 1"),
+        (lambda: Greedy(floor=math.nan), "greedy: floor must be 0 to 1, not nan"),
+        (lambda: EpsilonGreedy(2), "epsilon_greedy: epsilon must be 0 to 1, not 2"),
+        (lambda: Softmax(0), "softmax: temperature must be .* not 0"),
+        (lambda: Softmax(math.inf), "softmax: temperature must be .* not inf"),
+        (lambda: SquareCB(2.0**41), "squarecb: gamma must be 0 to"),
+        (lambda: SquareCB("50"), "squarecb: gamma must be a number, not '50'"),
+        (lambda: SquareCB(gamma=True), "squarecb: gamma must be a number, not True"),
+        (Explorer, "Explorer is a base; use one of fixed,"),
+    ],
+)
+def test_what_is_out_of_range_is_refused_by_name(
+    make: Callable[[], Explorer], message: str
+) -> None:
+    with pytest.raises(ExplorerError, match=message):
+        make()
+
+
+def test_text_form_is_read_back() -> None:
+    for explorer in (Fixed(), Greedy(floor=0.25), SquareCB(50.0, floor=0.002), Softmax(0.5)):
+        assert parse_explorer(str(explorer)) == explorer
+    assert parse_explorer("uniform") == Uniform()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("thompson", "no explorer is called 'thompson'; use one of fixed, uniform, greedy"),
+        ("squarecb", "squarecb: gamma is missing; write squarecb:gamma="),
+        ("greedy:gamma=1", "greedy: cannot read 'gamma=1'; give each of floor"),
+        ("greedy:floor", "greedy: cannot read 'floor'"),
+        ("greedy:floor=.1,floor=.2", "greedy: cannot read 'floor=.2'; .* at most once"),
+        ("greedy:floor=much", "greedy: floor must be a number, not 'much'"),
+        ("greedy:floor=nan", "greedy: floor must be a number, not 'nan'"),
+    ],
+)
+def test_text_without_meaning_is_refused_with_its_part(text: str, message: str) -> None:
+    with pytest.raises(ExplorerError, match=message):
+        parse_explorer(text)
+
+
+def test_floor_of_a_title_is_at_most_an_even_share() -> None:
+    assert Greedy(floor=0.05).floor_for(10) == 0.05
+    assert Greedy(floor=0.05).floor_for(34) == 1 / 34

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A saved model comes back as it was, and a damaged one is refused with its file's name."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeart_export import ModelError, PolicyModel, bundle_bytes, load_model, save_model
+
+
+def test_a_saved_model_comes_back_whole(model: PolicyModel, tmp_path: Path) -> None:
+    variance = np.abs(model.weights) + np.float32(0.5)
+    saved = dataclasses.replace(model, variance=variance)
+    folder = save_model(saved, tmp_path / "new" / "model")
+    loaded = load_model(folder)
+    assert bundle_bytes(loaded) == bundle_bytes(saved)
+    assert loaded.variance is not None
+    assert np.array_equal(loaded.variance, variance)
+    assert load_model(save_model(model, tmp_path / "plain")).variance is None
+
+
+def test_a_missing_file_is_named(model: PolicyModel, tmp_path: Path) -> None:
+    folder = save_model(model, tmp_path)
+    (folder / "model.npz").unlink()
+    with pytest.raises(ModelError, match=r"model\.npz is missing; a model is a folder"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("model.json", b"{", "cannot be read"),
+        ("model.json", b"[]", "not a model of format 1"),
+        ("model.json", b'{"format": 2}', "not a model of format 1"),
+        ("model.json", b'{"format": 1}', "missing or unusable entry 'explorer'"),
+        ("model.npz", b"", "cannot be read"),
+        ("model.npz", b"PK\x03\x04 and no more", "cannot be read"),
+    ],
+)
+def test_a_damaged_file_is_refused(
+    model: PolicyModel, tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    folder = save_model(model, tmp_path)
+    (folder / name).write_bytes(content)
+    with pytest.raises(ModelError, match=message):
+        load_model(folder)
+
+
+def test_a_pickle_is_never_loaded(model: PolicyModel, tmp_path: Path) -> None:
+    folder = save_model(model, tmp_path)
+    np.savez(folder / "model.npz", weights=np.array([object()]), bias=np.zeros(1))
+    with pytest.raises(ModelError, match="cannot be read"):
+        load_model(folder)
+
+
+def test_a_model_whose_parts_disagree_is_refused(model: PolicyModel, tmp_path: Path) -> None:
+    folder = save_model(model, tmp_path)
+    described = json.loads((folder / "model.json").read_text())
+    described["titles"].pop("title-3")
+    (folder / "model.json").write_text(json.dumps(described))
+    with pytest.raises(ModelError, match="weights has shape"):
+        load_model(folder)
