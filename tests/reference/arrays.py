@@ -104,7 +104,7 @@ class BundleReader(Reader):
             raise Refused("EA_E_LIMIT", at)
         for index, byte in enumerate(value.bytes[:padding]):
             if byte:
-                # Padding has neither values nor elements; taken as the byte that is not zero.
+                # The specification names no offset here; taken as the byte that is not zero.
                 raise Refused("EA_E_PADDING", value.start + index)
         return value.start + padding, value.bytes[padding:]
 

@@ -86,8 +86,6 @@ def open_bundle(data: bytes) -> Bundle:
 
 def _read_body(body: BundleReader) -> Bundle:
     entries = body.read("map")
-    # The number of keys depends on `rows`, so that a wrong one of the two is found there only;
-    # either way taken as "a list of another length", of which EA_E_TYPE speaks.
     if entries.count not in (21, 22):
         raise Refused("EA_E_TYPE", entries.at)
     body.key("name")

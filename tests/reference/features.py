@@ -77,8 +77,13 @@ def read_features(body: BundleReader) -> tuple[Feature, ...]:
     if entries.count > limits.FEATURES:
         raise Refused("EA_E_LIMIT", entries.at)
     features: list[Feature] = []
+    slots = 1  # the intercept
     for _ in range(entries.count):
+        at = body.at
         features.append(_read_feature(body, {feature.name for feature in features}))
+        slots += features[-1].width
+        if slots > limits.SLOTS:
+            raise Refused("EA_E_LIMIT", at)
     return tuple(features)
 
 

@@ -260,7 +260,11 @@ def _rest() -> list[Case]:
     wide_body = fields({"features": [["vector", "a", 1023, 1.0]]})
     cases.append(accepted("1,024 slots", base=wide_body))
     wider = fields({"features": [["vector", "a", 1023, 1.0], ["vector", "b", 1, 1.0]]})
-    cases.append(damaged("1,025 slots", "EA_E_LIMIT", value("k"), base=wider))
+    cases.append(damaged("1,025 slots", "EA_E_LIMIT", item("features", 1), base=wider))
+    category = fields({"features": [["category", "a", [f"{i}" for i in range(1023)]]]})
+    cases.append(
+        damaged("1,025 slots of a category", "EA_E_LIMIT", item("features", 0), base=category)
+    )
     many = [["number", f"{i}", 0.0, 1.0, 1.0, False] for i in range(256)]
     cases.append(accepted("256 features", base=fields({"features": many})))
     for rows in ("f16", "", "I8", "i8 ", "f32\0"):
