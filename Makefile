@@ -33,7 +33,7 @@ $(STAMP)/pip: constraints.txt
 $(STAMP)/installed: $(STAMP)/pip $(NATIVE) $(PACKAGING) export/pyproject.toml \
 		$(if $(wildcard edgeart/_native*.so),,force)
 	rm -f edgeart/_native*.so
-	$(PIP) "$(BIN)/python" -m pip install --quiet --editable . --editable ./export
+	$(PIP) "$(BIN)/python" -m pip install --quiet --editable . --editable './export[collector]'
 	@touch "$@"
 
 $(STAMP)/test $(STAMP)/lint $(STAMP)/bench $(STAMP)/dist: $(STAMP)/%: $(STAMP)/installed
@@ -103,7 +103,8 @@ dist: $(STAMP)/dist ## sdist and wheel of both distributions, in dist/
 
 clean: ## remove what was built, keep the environments
 	rm -rf build dist export/build export/dist native/build demo-output
-	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks edgeart.egg-info export/*.egg-info
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf edgeart.egg-info export/*.egg-info
 	rm -f edgeart/_native.c edgeart/_native*.so "$(STAMP)/installed"
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 

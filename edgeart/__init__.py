@@ -19,7 +19,7 @@ from edgeart.errors import (
     UnknownTitleError,
     VectorError,
 )
-from edgeart.policy import Policy
+from edgeart.policy import Policy, crc32c, title_hash
 from edgeart.titles import Titles
 
 TYPE_CHECKING = False
@@ -69,6 +69,8 @@ __all__ = [
     "UploadStatus",
     "Uploader",
     "VectorError",
+    "crc32c",
+    "title_hash",
 ]
 
 # Where to find what is loaded when it is first named; the rest of __all__ is in edgeart.types.

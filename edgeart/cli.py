@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.json:
             print(json.dumps(result, ensure_ascii=False, indent=2))
         sys.stdout.flush()
-    except BrokenPipeError:
+    except BrokenPipeError:  # comes from printing: no command writes to a pipe of its own
         # The reader has what it wanted; Python must not try to write the rest at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (EdgeartError, OSError) as error:

@@ -43,6 +43,11 @@ class Context:
         return self.policy._slots_of(self._handle)
 
     @property
+    def hash(self) -> int:
+        """A u64 over the scores and integers n of all rows (native/spec/decision.md §8)."""
+        return self.policy._hash_of(self)
+
+    @property
     def report(self) -> Report:
         """What the encoder met: counts of missing, other, clipped and ignored."""
         from edgeart.types import Report

@@ -179,6 +179,11 @@ class Described:
 
     # For the modules of this package.
 
+    def _hash_of(self, context: Context) -> int:
+        value = self._ffi.new("uint64_t *")
+        self._check(self._lib.ea_context_hash(self._handle, self._handle_of(context), value))
+        return int(value[0])
+
     def _row_weights(self, row: int) -> tuple[memoryview[float], float]:
         """The weights of a row as they act, a view of 'f' of length k, and its bias."""
         weights, bias = self._ffi.new("float[]", self.k), self._ffi.new("float *")

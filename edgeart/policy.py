@@ -47,6 +47,7 @@ _NONE: int = lib.EA_NONE
 _NULL: Any = ffi.NULL
 
 _LARGEST = 1 << 30  # bytes of a bundle (native/spec/bundle.md §2)
+_TITLE_DOMAIN = int.from_bytes(b"ea-title", "little")
 _REPORT_SIZE = ffi.sizeof("ea_report")
 
 _REASONS = {
@@ -329,6 +330,18 @@ class Policy(Described):
 
     def _artwork(self, row: int) -> str | None:
         return None if row == _NONE else self._artwork_id(row)
+
+
+def crc32c(data: bytes | bytearray | memoryview) -> int:
+    """CRC-32C of the bytes, as bundles and feedback segments carry it."""
+    memory = ffi.from_buffer(data)
+    return int(lib.ea_crc32c(0, memory, len(memory)))
+
+
+def title_hash(title: str) -> int:
+    """The u64 by which a bundle knows a title (native/spec/decision.md §2.2)."""
+    key = title.encode()
+    return int(lib.ea_hash(_TITLE_DOMAIN, 0, key, len(key)))
 
 
 def _aligned(size: int, alignment: int) -> tuple[Any, Any]:

@@ -25,7 +25,7 @@ from .attribution_tables import (
     landed,
     with_templates,
 )
-from .engines import Attributed, Engine, Job, Progress
+from .engines import Attributed, Engine, Job
 from .engines.duckdb import DuckDBEngine
 from .errors import DataError
 from .reward import QualityPlay, milliseconds
@@ -67,7 +67,6 @@ def attribute(
     plays: Sequence[Path] = (),
     now: datetime | None = None,
     engine: Engine | None = None,
-    progress: Progress | None = None,
 ) -> Report:
     """Attributes everything landed so far; publishes one Parquet file (`EXPOSURES`) in `out`.
 
@@ -100,7 +99,7 @@ def attribute(
             mature_until=milliseconds(mature - datetime(1970, 1, 1, tzinfo=timezone.utc)),
             compact=opened.compact,
         )
-        with (engine or DuckDBEngine()).attribute(job, progress or _silent) as result:
+        with (engine or DuckDBEngine()).attribute(job) as result:
             file = _commit(opened, result, out, compact=job.compact)
             return Report(
                 file=file,
@@ -134,7 +133,3 @@ def refuse_foreign(out: Path, state: State) -> None:
             f"{out} holds exposures of another state ({min(foreign).name}); give that state, or "
             f"an --out of its own to this one"
         )
-
-
-def _silent(what: str, done: int, steps: int) -> None:
-    """Progress nobody wants to see."""

@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from . import tables
 from .errors import DataError, ExportError
 from .reward import QualityPlay, parse_duration
 
@@ -117,17 +120,15 @@ def run(options: argparse.Namespace) -> int:
         from .engines.duckdb import DuckDBEngine  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise ExportError(f"{error.name} is not installed; run: pip install duckdb") from None
-    from . import tables  # noqa: PLC0415
-
     with tables.progress(quiet=options.json) as step:
-        advance = step("attributing", 1)
+        current: list[Callable[[int], None]] = []
 
         def progress(what: str, done: int, steps: int) -> None:
-            nonlocal advance
-            if done < steps:
-                advance = step(what, 1)
-            advance(1 if done == steps else 0)
+            for finish in current:
+                finish(1)
+            current[:] = [step(f"{done + 1}/{steps} {what}", 1)] if done < steps else []
 
+        engine = DuckDBEngine(options.memory, options.temp, options.threads, progress)
         report = attribute(
             options.landing,
             options.state,
@@ -136,40 +137,42 @@ def run(options: argparse.Namespace) -> int:
             lateness=options.lateness,
             plays=options.plays,
             now=options.now,
-            engine=DuckDBEngine(options.memory, options.temp, options.threads),
-            progress=progress,
+            engine=engine,
         )
-    if options.json:
-        print(json.dumps(report.to_json(), indent=1))
-    else:
-        _show(report.to_json(), report.counts, report.losses)
+    tables.show(report.to_json(), options.json, _table)
+    for note in _notes(report.counts):
+        Console(stderr=True, highlight=False, soft_wrap=True).print(note)
     return 0
 
 
-def _show(report: Mapping[str, Any], counts: Mapping[str, int], losses: Mapping[str, int]) -> None:
-    """The report for people, and notes on stderr about what should not be."""
-    width = max(map(len, _WORDS.values()))
+def _table(report: Mapping[str, Any]) -> None:
+    """The report for people."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right")
     for name, words in _WORDS.items():
-        print(f"{words:<{width}}  {counts[name]:>12,}")
-    for reason, events in losses.items():
-        print(f"{f'events lost on devices ({reason})':<{width}}  {events:>12,}")
-    print(
-        f"run {report['run']} as of {report['now']}, {report['seconds']:.1f} s: "
-        + (f"wrote {report['file']}" if report["file"] else "nothing new, nothing written")
-    )
+        table.add_row(words, f"{report['counts'][name]:,}")
+    for reason, events in report["losses"].items():
+        table.add_row(escape(f"events lost on devices ({reason})"), f"{events:,}")
+    table.add_row(f"run {report['run']} as of {report['now']}", f"{report['seconds']:.1f} s")
+    tables.show_table(table)
+    wrote = f"wrote {report['file']}" if report["file"] else "nothing new, nothing written"
+    Console(highlight=False, soft_wrap=True).print(wrote, markup=False)
+
+
+def _notes(counts: Mapping[str, int]) -> Iterator[str]:
+    """What should not be so, and where to look."""
     known = counts["impressions"] - counts["duplicates"]
     if counts["lost_context"] * 100 > known:
-        print(
+        yield (
             f"note: {counts['lost_context']} of {known} impressions refer to contexts that never "
-            f"landed; look for a collector whose files are missing in --landing",
-            file=sys.stderr,
+            f"landed; look for a collector whose files are missing in --landing"
         )
     if counts["clock_ahead"] * 100 > known:
-        print(
+        yield (
             f"note: {counts['clock_ahead']} of {known} impressions claim to be later than their "
             f"receipt and were put at its time; if that is most of them, look at the collector's "
-            f"clock",
-            file=sys.stderr,
+            f"clock"
         )
 
 

@@ -37,7 +37,7 @@ ROW_GROUP = 131_072
 
 @dataclass(frozen=True)
 class Manifest:
-    """The state in words. pending: name and folder of exposures committed, perhaps not yet moved."""
+    """The state in words. pending: name and folder of the last exposures, perhaps not moved yet."""
 
     id: str
     run: int
@@ -74,14 +74,13 @@ class State:
 
         Returns the published file. They have to be on disk already (see `write`).
         """
-        manifest, written = self.manifest, {part: self.path(part).name for part in PARTS}
-        exposures = self.path("exposures").name
-        earlier = {part: () if compact else getattr(manifest, part) for part in PARTS}
+        manifest = self.manifest
         after = replace(
             manifest,
             run=manifest.run + 1,
-            pending=(exposures, str(out.resolve())),
-            **{part: (*earlier[part], written[part]) for part in PARTS},
+            emitted=(*(() if compact else manifest.emitted), self.path("emitted").name),
+            credited=(*(() if compact else manifest.credited), self.path("credited").name),
+            pending=(self.path("exposures").name, str(out.resolve())),
         )
         # The files' names have to be on disk before a manifest that speaks of them.
         sync_folder(self.folder)

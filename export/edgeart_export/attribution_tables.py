@@ -110,7 +110,7 @@ def check_plays(paths: Iterable[Path]) -> None:
         present = set(schema.names)
         missing = {"started", "minutes"} - present
         if missing:
-            raise DataError(f"play log {path} has no column {sorted(missing)[0]!r}")
+            raise DataError(f"play log {path} has no column {min(missing)!r}")
         if "ref" not in present and not {"subject", "title"} <= present:
             raise DataError(
                 f"play log {path} says of whom in no column: it needs 'ref', or 'subject' and "
@@ -139,9 +139,7 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def with_templates(
-    files: dict[str, Sequence[Path]], folder: Path
-) -> dict[str, Sequence[Path]]:
+def with_templates(files: dict[str, Sequence[Path]], folder: Path) -> dict[str, Sequence[Path]]:
     """Puts an empty file with all columns in front of each list, so that no list is empty."""
     schemas = {**LANDING, "plays": PLAYS, "emitted": EMITTED, "credited": CREDITED}
     complete: dict[str, Sequence[Path]] = {}

@@ -19,7 +19,6 @@ import edgeart
 
 from .errors import ModelError
 from .examples import extreme, sample, typical
-from .hashing import domain, siphash13_one
 from .model import PolicyModel
 from .quantize import quantize_rows
 from .schema import FeatureSchema, Values
@@ -65,7 +64,7 @@ def bundle_bytes(
     contexts = [packed(values) for values in _default_vectors(model.schema, vectors)]
     # The hashes come from what edgeart computes over the same policy without test vectors.
     policy = edgeart.Policy.from_bytes(_document(model, rows, []))
-    hashes = [_check_hash(policy, context) for context in contexts]
+    hashes = [policy.context(context, seed=0).hash for context in contexts]
     data = _document(model, rows, list(zip(contexts, hashes, strict=True)))
     held = edgeart.Policy.from_bytes(data).verify()
     if held != len(contexts):
@@ -178,19 +177,6 @@ def packed(values: Values) -> bytes:
             f"a test vector's context has {len(data)} bytes; {MAX_CONTEXT_BYTES} are allowed"
         )
     return data
-
-
-def _check_hash(policy: edgeart.Policy, values: bytes) -> int:
-    """decision.md §8: the hash over score and n of all rows for one context."""
-    context = policy.context(values, seed=0)
-    rows = np.zeros(len(policy.scores(context)), dtype=[("score", "<f4"), ("n", "<u4")])
-    first = 0
-    for title in policy.titles:
-        candidates = policy.candidates(context, title)
-        chunk = rows[first : first + len(candidates.n)]
-        chunk["score"], chunk["n"] = candidates.scores, candidates.n
-        first += len(chunk)
-    return siphash13_one(domain("ea-check"), 0, rows.tobytes())
 
 
 def write_atomically(path: Path, data: bytes) -> None:

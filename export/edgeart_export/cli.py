@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command `edgeart-export`: train on a log, export a bundle and ONNX, evaluate off-policy."""
+"""The command `edgeart-export`: collect, attribute, train, evaluate off-policy, export."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pathlib import Path
 
 import edgeart
 
-from . import obd, tables
+from . import attribution_cli, obd, tables
 from .bundle import write_bundle
+from .collector import cli as collector_cli
 from .errors import ExportError
 from .evaluate import evaluate, logged_value
 from .explorers import Explorer, parse_explorer
@@ -211,6 +212,9 @@ def _parser() -> argparse.ArgumentParser:
 
     def add_half(sub: argparse.ArgumentParser, about: str) -> None:
         sub.add_argument("--half", choices=("first", "second", "all"), default="all", help=about)
+
+    collector_cli.register(commands)
+    attribution_cli.register(commands)
 
     train = command(
         "train",

@@ -11,8 +11,9 @@ import msgpack
 import numpy as np
 import numpy.typing as npt
 
+import edgeart
+
 from .errors import ModelError
-from .hashing import crc32c, title_hashes
 
 FORMAT = 1
 ALIGNMENT = 64
@@ -63,7 +64,7 @@ class Body:
 def document(body: Body) -> bytes:
     """The bundle. Equal bodies give equal bytes. Raises ModelError where it cannot be written."""
     titles = list(body.titles)
-    hashes = title_hashes(titles)
+    hashes = np.array([edgeart.title_hash(title) for title in titles], dtype=np.uint64)
     order = np.argsort(hashes, kind="stable")
     _check_hashes(titles, hashes[order], order)
     counts = [len(artworks) for artworks in body.titles.values()]
@@ -166,6 +167,6 @@ class _Writer:
         total = len(self._bytes) + 5
         if total > MAX_BYTES:
             raise ModelError(f"the bundle would be {total} bytes; {MAX_BYTES} are allowed")
-        checksum = crc32c(self._bytes)
+        checksum = edgeart.crc32c(self._bytes)
         self._bytes += b"\xce" + checksum.to_bytes(4, "big")
         return bytes(self._bytes)

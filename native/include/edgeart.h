@@ -52,7 +52,7 @@ enum {
     EA_OK = 0,
     EA_E_ARGUMENT = 10,     /* a null or impossible argument: the caller's mistake */
     EA_E_MEMORY = 11,       /* the memory given is too small for the object */
-    EA_E_ALIGNMENT = 12,    /* bundle bytes not at a multiple of 64, or an object not at one of 16 */
+    EA_E_ALIGNMENT = 12,    /* bundle bytes not at a multiple of 64, an object not at 16 */
     EA_E_FOREIGN = 13,      /* the context was not encoded for this policy, or not at all */
     EA_E_TRUNCATED = 20,    /* the bytes end inside a value */
     EA_E_TYPE = 21,         /* a value of another type than the specification asks for */

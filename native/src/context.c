@@ -7,17 +7,17 @@
 /* One bit each for up to 1,024 things seen. */
 typedef struct {
     uint32_t bits[1024 / 32];
-} set;
+} members;
 
 /* Adds a member; whether it was there before. */
-static int add(set *set, uint32_t member) {
+static int add(members *set, uint32_t member) {
     uint32_t mask = 1u << (member & 31), *bits = set->bits + (member >> 5);
     int there = (*bits & mask) != 0;
     *bits |= mask;
     return there;
 }
 
-static void empty(set *set) {
+static void empty(members *set) {
     for (uint32_t i = 0; i < 1024 / 32; i++) ((volatile uint32_t *)set->bits)[i] = 0;
 }
 
@@ -111,7 +111,7 @@ static void weights_from_list(encoder *e, const ea__feature *feature, size_t cou
 }
 
 static void weights_from_map(encoder *e, const ea__feature *feature, size_t count) {
-    set seen;
+    members seen;
     empty(&seen);
     for (size_t i = 0; i < count && !e->reader.status; i++) {
         ea__value key = ea__read(&e->reader, EA__STR);
@@ -220,7 +220,7 @@ static void encode_map(encoder *e) {
     static const ea__value nil = {EA__NIL, 0, 0, 0, 0, 0};
     const ea_policy *policy = e->policy;
     ea__reader *reader = &e->reader;
-    set seen;
+    members seen;
     empty(&seen);
     if (reader->length > EA_MAX_CONTEXT_BYTES) {
         ea__fail(reader, EA_E_LIMIT, EA_MAX_CONTEXT_BYTES);

@@ -62,7 +62,7 @@ static void weigh(const ea_policy *policy, const ea_context *context, uint32_t t
     }
 }
 
-/* The first candidate whose running sum of n passes `point`, denied ones left out if `open_only`. */
+/* The first candidate whose running sum of n passes `point`, denied ones passed over on demand. */
 static uint32_t pick(const candidates *c, uint32_t point, int open_only) {
     uint32_t sum = 0;
     for (uint32_t i = 0;; i++) {

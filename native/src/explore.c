@@ -32,7 +32,8 @@ uint32_t ea__explore(const ea__explorer *explorer, const float *scores, uint32_t
             e[i] = ea__exp(-((best - (double)scores[i]) / explorer->parameter));
             sum += e[i];
         }
-        for (uint32_t i = 0; i < count; i++) n[i] = floor + (i == anchor ? 0 : units(e[i] / sum, mass));
+        for (uint32_t i = 0; i < count; i++)
+            n[i] = floor + (i == anchor ? 0 : units(e[i] / sum, mass));
         break;
     }
     case EA_EXPLORER_SQUARECB:

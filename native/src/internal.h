@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the source files share: the layout of the opaque objects, and the functions between files. */
+/* What the source files share: the layout of the opaque objects, the functions between files. */
 #ifndef EDGEART_INTERNAL_H
 #define EDGEART_INTERNAL_H
 

@@ -30,29 +30,29 @@ typedef struct {
     enum ea__type type;
     uint32_t follows;
     uint64_t own;
-} lead;
+} lead_byte;
 
-static lead read_lead(uint8_t byte) {
-    if (byte < 0x80) return (lead){EA__UINT, 0, byte};
-    if (byte < 0x90) return (lead){EA__MAP, 0, byte & 0x0fu};
-    if (byte < 0xa0) return (lead){EA__LIST, 0, byte & 0x0fu};
-    if (byte < 0xc0) return (lead){EA__STR, 0, byte & 0x1fu};
-    if (byte >= 0xe0) return (lead){EA__INT, 0, UINT64_MAX << 8 | byte};
+static lead_byte read_lead(uint8_t byte) {
+    if (byte < 0x80) return (lead_byte){EA__UINT, 0, byte};
+    if (byte < 0x90) return (lead_byte){EA__MAP, 0, byte & 0x0fu};
+    if (byte < 0xa0) return (lead_byte){EA__LIST, 0, byte & 0x0fu};
+    if (byte < 0xc0) return (lead_byte){EA__STR, 0, byte & 0x1fu};
+    if (byte >= 0xe0) return (lead_byte){EA__INT, 0, UINT64_MAX << 8 | byte};
     switch (byte) {
-    case 0xc0: return (lead){EA__NIL, 0, 0};
-    case 0xc2: case 0xc3: return (lead){EA__BOOL, 0, byte & 1u};
-    case 0xc4: case 0xc5: case 0xc6: return (lead){EA__BIN, 1u << (byte - 0xc4), 0};
-    case 0xc7: case 0xc8: case 0xc9: return (lead){EA__EXT, 1u << (byte - 0xc7), 0};
-    case 0xca: return (lead){EA__F32, 4, 0};
-    case 0xcb: return (lead){EA__F64, 8, 0};
-    case 0xcc: case 0xcd: case 0xce: case 0xcf: return (lead){EA__UINT, 1u << (byte - 0xcc), 0};
-    case 0xd0: case 0xd1: case 0xd2: case 0xd3: return (lead){EA__INT, 1u << (byte - 0xd0), 0};
+    case 0xc0: return (lead_byte){EA__NIL, 0, 0};
+    case 0xc2: case 0xc3: return (lead_byte){EA__BOOL, 0, byte & 1u};
+    case 0xc4: case 0xc5: case 0xc6: return (lead_byte){EA__BIN, 1u << (byte - 0xc4), 0};
+    case 0xc7: case 0xc8: case 0xc9: return (lead_byte){EA__EXT, 1u << (byte - 0xc7), 0};
+    case 0xca: return (lead_byte){EA__F32, 4, 0};
+    case 0xcb: return (lead_byte){EA__F64, 8, 0};
+    case 0xcc: case 0xcd: case 0xce: case 0xcf: return (lead_byte){EA__UINT, 1u << (byte - 0xcc), 0};
+    case 0xd0: case 0xd1: case 0xd2: case 0xd3: return (lead_byte){EA__INT, 1u << (byte - 0xd0), 0};
     case 0xd4: case 0xd5: case 0xd6: case 0xd7: case 0xd8:
-        return (lead){EA__EXT, 0, 1u << (byte - 0xd4)};
-    case 0xd9: case 0xda: case 0xdb: return (lead){EA__STR, 1u << (byte - 0xd9), 0};
-    case 0xdc: case 0xdd: return (lead){EA__LIST, 2u << (byte - 0xdc), 0};
-    case 0xde: case 0xdf: return (lead){EA__MAP, 2u << (byte - 0xde), 0};
-    default: return (lead){EA__ERROR, 0, 0};
+        return (lead_byte){EA__EXT, 0, 1u << (byte - 0xd4)};
+    case 0xd9: case 0xda: case 0xdb: return (lead_byte){EA__STR, 1u << (byte - 0xd9), 0};
+    case 0xdc: case 0xdd: return (lead_byte){EA__LIST, 2u << (byte - 0xdc), 0};
+    case 0xde: case 0xdf: return (lead_byte){EA__MAP, 2u << (byte - 0xde), 0};
+    default: return (lead_byte){EA__ERROR, 0, 0};
     }
 }
 
@@ -68,7 +68,7 @@ ea__value ea__read(ea__reader *reader, uint32_t types) {
         return value;
     }
     const uint8_t *p = reader->bytes + reader->at;
-    lead lead = read_lead(*p++);
+    lead_byte lead = read_lead(*p++);
     left--;
     if (!(lead.type & types)) {
         ea__fail(reader, EA_E_TYPE, value.offset);

@@ -223,3 +223,11 @@ def test_every_status_of_the_bundle_specification_occurs(
 ) -> None:
     names = {ffi.string(lib.ea_status_name(number)).decode() for number in range(20, 35)}
     assert {case["status"] for case, _ in hostile} == names | {"EA_OK"}
+
+
+def test_the_package_hashes_and_checks_as_the_oracle_does() -> None:
+    from tests.reference import crc32c, siphash
+
+    for text in ("a", "title-7", "höhe", "x" * 255):
+        assert edgeart.title_hash(text) == siphash.title_hash(text)
+        assert edgeart.crc32c(text.encode()) == crc32c.crc32c(text.encode())

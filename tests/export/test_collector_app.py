@@ -14,12 +14,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from edgeart_export.collector import app
 from edgeart_export.collector.app import Collector
 from edgeart_export.collector.auth import Check, TokenFile, anyone
 from edgeart_export.collector.errors import TokenError
 from tests.support.batches import MEDIA_TYPE, Batch, Outcome
 
 BATCH = Batch([Outcome(0)])
+KNOWN = "known"
 
 
 class Kept:
@@ -27,27 +29,37 @@ class Kept:
 
     def __init__(self) -> None:
         self.rows = 0
+        self.writes = 0
 
     def write(self, tables: Mapping[str, pa.Table], day: str) -> None:
         assert len(day) == 10
+        self.writes += 1
         self.rows += sum(table.num_rows for table in tables.values())
 
 
 class Client:
     """Speaks ASGI to the application: messages to it, the answer from it."""
 
-    def __init__(self, collector: Collector, token: str = "t") -> None:
+    def __init__(self, collector: Collector, token: str = KNOWN) -> None:
         self.application = collector.application()
         self.token = token
 
     async def post(self, *messages: dict[str, Any]) -> tuple[int, Any]:
         """Sends the messages, then nothing more; status and body of the answer."""
-        waiting = [*messages]
+        (answer,) = await self.together([*messages])
+        return answer
+
+    async def together(self, *requests: list[dict[str, Any]]) -> list[tuple[int, Any]]:
+        """Requests at the same time."""
+        async with self.application.router.lifespan_context(self.application):
+            return await asyncio.gather(*map(self._one, requests))
+
+    async def _one(self, messages: list[dict[str, Any]]) -> tuple[int, Any]:
         sent: list[Any] = []
 
         async def receive() -> Any:
-            if waiting:
-                return waiting.pop(0)
+            if messages:
+                return messages.pop(0)
             return await asyncio.Event().wait()
 
         async def send(message: Any) -> None:
@@ -65,8 +77,7 @@ class Client:
             "query_string": b"",
             "headers": [(name.encode(), value.encode()) for name, value in given.items()],
         }
-        async with self.application.router.lifespan_context(self.application):
-            await self.application(scope, receive, send)
+        await self.application(scope, receive, send)
         return sent[0]["status"], json.loads(sent[1]["body"])
 
 
@@ -108,13 +119,25 @@ def test_a_client_that_leaves_after_its_body_is_stored_all_the_same() -> None:
     assert kept.rows == 1
 
 
+@pytest.mark.parametrize(("bound", "writes"), [(2**25, 1), (1, 3)])
+def test_batches_are_decoded_no_faster_than_they_are_landed(
+    bound: int, writes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "MOST_DECODED", bound)
+    kept = Kept()
+    client = Client(Collector(kept, anyone, linger=0.5 if writes == 1 else 0))
+    answers = asyncio.run(client.together(*([whole(BATCH.body())] for _ in range(3))))
+    assert [status for status, _ in answers] == [200] * 3
+    assert (kept.rows, kept.writes) == (3, writes)
+
+
 async def asks_elsewhere(token: str) -> str | None:
     await asyncio.sleep(0)
-    return "tv-app" if token == "t" else None
+    return "tv-app" if token == KNOWN else None
 
 
 def looks_up(token: str) -> str | None:
-    return {"t": "tv-app"}.get(token)
+    return {KNOWN: "tv-app"}.get(token)
 
 
 @pytest.mark.parametrize("check", [looks_up, asks_elsewhere])

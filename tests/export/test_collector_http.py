@@ -32,7 +32,7 @@ from tests.support.batches import (
 )
 from tests.support.collectors import Process, collecting, files, landed, metric
 
-TOKEN = "VGhlIHR2LWFwcCBtYXkgc2VuZA+/=="
+KNOWN = "VGhlIHR2LWFwcCBtYXkgc2VuZA+/=="
 OTHER = "another"
 EVERY = [Context(10), Impression(11, context=10), Outcome(12), Lost(13), Later(15)]
 
@@ -57,7 +57,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def tokens(folder: Path) -> Path:
     path = folder / "tokens.txt"
-    path.write_text(f"# clients\n\n{entry(TOKEN, 'tv app')}")
+    path.write_text(f"# clients\n\n{entry(KNOWN, 'tv app')}")
     return path
 
 
@@ -72,7 +72,7 @@ def rows_of(folder: Path, table: str, stream: int) -> list[dict[str, Any]]:
 
 
 def test_a_batch_is_on_disk_when_the_answer_comes(collector: Process, folder: Path) -> None:
-    answer = collector.post(Batch(EVERY, stream=501, first=9, last=20), TOKEN)
+    answer = collector.post(Batch(EVERY, stream=501, first=9, last=20), KNOWN)
     assert answer.status == 200
     assert answer.json == {"stored": [[9, 20]], "refused": []}
     for table in ("contexts", "impressions", "outcomes", "losses", "others"):
@@ -83,7 +83,7 @@ def test_a_batch_is_on_disk_when_the_answer_comes(collector: Process, folder: Pa
 
 def test_refused_events_are_named_and_the_others_stored(collector: Process, folder: Path) -> None:
     listed = [Impression(0), Impression(1, slot_row=2**32), Impression(2)]
-    answer = collector.post(Batch(listed, stream=502), TOKEN)
+    answer = collector.post(Batch(listed, stream=502), KNOWN)
     assert answer.status == 200
     assert answer.json["stored"] == [[0, 0], [2, 2]]
     (refused,) = answer.json["refused"]
@@ -93,7 +93,7 @@ def test_refused_events_are_named_and_the_others_stored(collector: Process, fold
 
 
 def test_a_batch_need_not_be_compressed(collector: Process) -> None:
-    given = headers(TOKEN)
+    given = headers(KNOWN)
     del given["Content-Encoding"]
     batch = Batch([Outcome(0)], stream=503)
     answer = collector.request("POST", "/v1/feedback", batch.packed(), given)
@@ -103,13 +103,13 @@ def test_a_batch_need_not_be_compressed(collector: Process) -> None:
 def test_a_body_may_come_in_chunks(collector: Process) -> None:
     body = page(500, stream=504).body()
     chunks = (body[start : start + 700] for start in range(0, len(body), 700))
-    answer = collector.request("POST", "/v1/feedback", chunks, headers(TOKEN))
+    answer = collector.request("POST", "/v1/feedback", chunks, headers(KNOWN))
     assert (answer.status, answer.json["stored"]) == (200, [[0, 500]])
 
 
 @pytest.mark.parametrize(
     "authorization",
-    [None, "", "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x", f"Bearer x {TOKEN}"],
+    [None, "", "Bearer", "Bearer wrong", f"Basic {KNOWN}", f"Bearer {KNOWN}x", f"Bearer x {KNOWN}"],
 )
 def test_who_is_not_known_is_turned_away(collector: Process, authorization: str | None) -> None:
     given = headers()
@@ -132,7 +132,7 @@ def test_who_is_not_known_is_turned_away(collector: Process, authorization: str 
 def test_another_type_or_encoding_is_not_supported(
     collector: Process, name: str, value: str
 ) -> None:
-    given = {**headers(TOKEN), name: value}
+    given = {**headers(KNOWN), name: value}
     answer = collector.request("POST", "/v1/feedback", page(3).body(), given)
     assert answer.status == 415
     assert answer.json["error"].startswith(name.lower())
@@ -179,7 +179,7 @@ def test_what_is_no_batch_is_answered_with_the_status_that_helps(
     collector: Process, body: Any, status: int
 ) -> None:
     given = body() if callable(body) else body
-    answer = collector.request("POST", "/v1/feedback", given, headers(TOKEN))
+    answer = collector.request("POST", "/v1/feedback", given, headers(KNOWN))
     assert answer.status == status
     assert answer.json["error"]
 
@@ -206,8 +206,8 @@ def test_metrics_are_in_the_format_of_prometheus_and_count(collector: Process) -
 
     before = samples()
     batch = Batch([*EVERY, Impression(14, slot_row=-1)], stream=505)
-    assert collector.post(batch, TOKEN).status == 200
-    assert collector.post(b"x", TOKEN).status == 400
+    assert collector.post(batch, KNOWN).status == 200
+    assert collector.post(b"x", KNOWN).status == 400
     after = samples()
     grown = {
         key: value - before.get(key, 0)
@@ -232,7 +232,7 @@ def test_metrics_are_in_the_format_of_prometheus_and_count(collector: Process) -
 def test_batches_that_come_together_share_files(tmp_path: Path) -> None:
     count = 24
     bodies = [page(20, stream=stream).body() for stream in range(1, count + 1)]
-    with collecting(tmp_path, "--linger", "0.2") as process:
+    with collecting(tmp_path, "--linger", "0.5") as process:
         with ThreadPoolExecutor(count) as pool:
             answers = list(pool.map(process.post, bodies))
         groups = metric(process, "commit_batches_count")
@@ -256,16 +256,16 @@ def test_two_collectors_share_a_folder(tmp_path: Path) -> None:
 
 def test_tokens_are_read_again_when_the_file_changes(tmp_path: Path) -> None:
     path = tmp_path / "tokens.txt"
-    path.write_text(entry(TOKEN, "one"))
+    path.write_text(entry(KNOWN, "one"))
     with collecting(tmp_path / "landing", tokens=path) as process:
         batch = Batch([Outcome(0)])
         assert process.post(batch, OTHER).status == 401
-        path.write_text(entry(TOKEN, "one") + entry(OTHER, "two"))
+        path.write_text(entry(KNOWN, "one") + entry(OTHER, "two"))
         assert process.post(batch, OTHER).status == 200
         path.write_text("spoilt\n")
         assert process.post(batch, OTHER).status == 200  # what was known stays known
         path.write_text(entry(OTHER, "two") + "\n")
-        assert process.post(batch, TOKEN).status == 401
+        assert process.post(batch, KNOWN).status == 401
         told = [(line["level"], line["event"]) for line in process.lines]
     assert told.count(("info", "tokens read again")) == 2
     assert told.count(("error", "tokens not read again")) == 1
@@ -316,12 +316,14 @@ def test_no_space_is_answered_with_503_shows_nothing_and_ends_by_itself(tmp_path
     batch = page(2000, stream=9)
     with collecting(tmp_path) as process:
         # A file may not grow beyond this: the write fails in the kernel, as on a full disk.
-        before = resource.prlimit(process.popen.pid, resource.RLIMIT_FSIZE, (2000, -1))
+        pid = process.popen.pid
+        before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (2000, before[1]))
         answer = process.post(batch)
         assert (answer.status, answer.headers["retry-after"]) == (503, "10")
         assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
         assert process.request("GET", "/health").status == 200
-        resource.prlimit(process.popen.pid, resource.RLIMIT_FSIZE, before)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
         assert process.post(batch).status == 200
         assert metric(process, "commit_failures_total") == 1
         (line,) = [line for line in process.lines if line["event"] == "commit failed"]
@@ -338,9 +340,19 @@ def begin(port: int, body: bytes) -> socket.socket:
     return connection
 
 
+def refused(process: Process) -> bool:
+    try:
+        process.request("GET", "/health")
+    except ConnectionRefusedError:
+        return True
+    except OSError:  # closed while it was being asked
+        return False
+    return False
+
+
 def test_sigterm_answers_what_had_begun_and_sends_away_what_is_new(tmp_path: Path) -> None:
     body = page(100, stream=9).body()
-    with collecting(tmp_path, "--drain", "1") as process:
+    with collecting(tmp_path, "--drain", "3600") as process:
         with begin(process.port, body) as connection:
             until(lambda: metric(process, "requests_under_way") == 1)
             process.popen.send_signal(signal.SIGTERM)
@@ -349,9 +361,8 @@ def test_sigterm_answers_what_had_begun_and_sends_away_what_is_new(tmp_path: Pat
             assert metric(process, "draining") == 1
             turned_away = process.post(page(5, stream=10))
             assert (turned_away.status, turned_away.headers["retry-after"]) == (503, "5")
-            time.sleep(1.2)  # the socket is closed by now, the connection is not
-            with pytest.raises(ConnectionRefusedError):
-                process.request("GET", "/health")
+            process.popen.send_signal(signal.SIGTERM)  # no more waiting
+            until(lambda: refused(process))
             connection.sendall(body[len(body) // 2 :])
             answer = connection.makefile("rb").read()
         assert process.popen.wait(20) == 0
@@ -361,10 +372,25 @@ def test_sigterm_answers_what_had_begun_and_sends_away_what_is_new(tmp_path: Pat
     assert [line["event"] for line in process.lines] == ["ready", "draining", "stopped"]
 
 
-def test_sigint_ends_at_once_with_exit_code_0(tmp_path: Path) -> None:
-    with collecting(tmp_path, "--drain", "3600") as process:
-        process.popen.send_signal(signal.SIGINT)
+@pytest.mark.parametrize(("number", "drain"), [(signal.SIGTERM, "0.1"), (signal.SIGINT, "3600")])
+def test_signals_end_it_with_exit_code_0(
+    tmp_path: Path, number: signal.Signals, drain: str
+) -> None:
+    with collecting(tmp_path, "--drain", drain) as process:
+        process.popen.send_signal(number)
         assert process.popen.wait(20) == 0
+
+
+def test_a_port_that_is_taken_is_an_error_with_its_number(tmp_path: Path) -> None:
+    from edgeart_export.collector.app import Collector
+    from edgeart_export.collector.auth import anyone
+    from edgeart_export.collector.landing import open_landing
+    from edgeart_export.collector.server import serve
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=str(port)):
+            serve(Collector(open_landing(tmp_path), anyone), host="127.0.0.1", port=port)
 
 
 def test_more_requests_than_bounded_are_asked_to_come_again(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from edgeart_export.arrow_schemas import LANDING
 from edgeart_export.collector import landing as landing_module
 from edgeart_export.collector.batch import Batch as Decoded
 from edgeart_export.collector.batch import decode
+from edgeart_export.collector.batch import tables as tables_of
 from edgeart_export.collector.commit import MOST_BATCHES, GroupCommit
 from edgeart_export.collector.errors import CommitError, LandingError
 from edgeart_export.collector.landing import (
@@ -38,7 +39,7 @@ EVERY = Batch([Context(0), Impression(1, context=0), Outcome(2), Lost(3), Later(
 
 
 def tables(batch: Batch = EVERY) -> Mapping[str, pa.Table]:
-    return decode(batch.packed(), NOON).tables
+    return tables_of([decode(batch.packed(), NOON)])
 
 
 def local(folder: Path) -> Landing:

@@ -31,15 +31,25 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+class WithoutTypes(ast.NodeTransformer):
+    """Leaves out `if TYPE_CHECKING:`, which only type checkers enter."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return node.orelse
+        return self.generic_visit(node)
+
+
 def imported(path: Path) -> set[str]:
-    """Every module a file imports, anywhere in it, by its full name."""
+    """Every module a file imports when it runs, anywhere in it, by its full name."""
     package = path.parent
     above = [package.name]
     while (package.parent / "__init__.py").exists():
         package = package.parent
         above.insert(0, package.name)
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = WithoutTypes().visit(ast.parse(path.read_text(encoding="utf-8")))
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

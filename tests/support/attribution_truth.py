@@ -106,66 +106,15 @@ def attribute(
 
     memory is changed as a committed run changes it.
     """
-    settings, subjects, cells = _contexts(landing)
-    moments, owner, exposures = _impressions(landing, settings)
-
-    # (exposure, minutes that count), and the earliest known start of titles, by whom.
-    counted: list[tuple[Exposure, float, Row | None]] = []
-    begun: dict[tuple[str, object, str], int] = {}
-
-    def begin(exposure: Exposure | None, subject: str | None, title: str, at: int) -> None:
-        whose: list[tuple[str, object, str]] = [("subject", subject, title)] if subject else []
-        if exposure is not None:
-            whose.append(("unit", exposure.key.setting.unit_epoch, title))
-        for who in whose:
-            begun[who] = min(at, begun.get(who, at))
-
-    def named(ref: Event, at: int, amount: float, start: int) -> None:
-        exposure = owner[ref]
-        key = exposure.key
-        if amount > 0:
-            begin(exposure, subjects.get(key.setting), key.title, max(start, moments[ref]))
-        if at - exposure.first[0] <= window:
-            counted.append((exposure, amount, None))
-
+    world = _World(window, *_contexts(landing))
+    _impressions(landing, world)
     for ref, at, amount in _outcomes(landing):
-        if ref in owner:
-            named(ref, at, amount, at - math.floor(min(amount, 1e6) * MINUTE))
-
-    by_subject = defaultdict(list)
-    for exposure in exposures.values():
-        subject = subjects.get(exposure.key.setting)
-        if subject is not None:
-            by_subject[subject, exposure.key.title].append(exposure)
-    for (text, subject, title, started), amount in _plays(plays).items():
-        if subject and title and amount > 0:
-            begin(None, subject, title, started)
-        if text:
-            ref = _parse(text)
-            if ref in owner:
-                named(ref, started, amount, started)
-            continue
-        play = (subject, title, started)
-        before = [e for e in by_subject[subject, title] if e.first[0] <= started]
-        if play in memory.credited or not before:
-            continue
-        latest = max(before, key=lambda e: (e.first[0], e.id))
-        if started - latest.first[0] <= window:
-            counted.append((latest, amount, play))
-
-    seen: dict[bytes, float] = defaultdict(float)
-    for exposure, amount, _ in counted:
-        setting, title = exposure.key.setting, exposure.key.title
-        earliest = min(
-            begun.get(("unit", setting.unit_epoch, title), exposure.first[0]),
-            begun.get(("subject", subjects.get(setting), title), exposure.first[0]),
-        )
-        if earliest >= exposure.first[0]:
-            seen[exposure.id] = max(seen[exposure.id], amount)
+        world.name(ref, at, amount, at - math.floor(min(amount, 1e6) * MINUTE))
+    _match(_plays(plays), world, memory)
+    seen = world.minutes()
 
     rows = []
-    given_now = set()
-    for exposure in exposures.values():
+    for exposure in world.exposures.values():
         amount = seen.get(exposure.id, 0.0)
         if amount >= single(minutes):
             reward = 1.0
@@ -174,22 +123,92 @@ def attribute(
         else:
             continue
         previous = memory.given.get(exposure.id)
-        if previous is not None and reward <= previous:
-            continue
-        memory.given[exposure.id] = reward
-        if reward == 1:
-            given_now.add(exposure.id)
-        setting = exposure.key.setting
-        n, total, reason, slot_row, slot_column = exposure.details
-        rows.append((
-            exposure.id, *setting, subjects.get(setting), cells.get(setting), *exposure.key[1:],
-            n, total, n / total if total else 0.0, reason, slot_row, slot_column,
-            exposure.first[0], exposure.last, exposure.count, amount, reward, previous,
-        ))  # fmt: skip
-    for exposure, amount, who in counted:
-        if who is not None and exposure.id in given_now and amount >= single(minutes):
+        if previous is None or reward > previous:
+            rows.append((*world.describe(exposure), amount, reward, previous))
+    given = {row[0]: row[-2] for row in rows}
+    memory.given.update(given)
+    for exposure, amount, who in world.counted:
+        if who is not None and given.get(exposure.id) == 1 and amount >= single(minutes):
             memory.credited.add(who)
     return sorted(rows, key=lambda row: (row[18], row[0]))
+
+
+@dataclass
+class _World:
+    """What is known so far. counted: exposure, minutes within the window, and the play found by
+    subject. begun: the earliest known start of a title, by unit and by subject.
+    """
+
+    window: int
+    settings: dict[Event, Setting]
+    subjects: dict[Setting, str]
+    cells: dict[Setting, int]
+    moments: dict[Event, int] = field(default_factory=dict)
+    owner: dict[Event, Exposure] = field(default_factory=dict)
+    exposures: dict[Key, Exposure] = field(default_factory=dict)
+    counted: list[tuple[Exposure, float, Row | None]] = field(default_factory=list)
+    begun: dict[tuple[str, object, str], int] = field(default_factory=dict)
+
+    def subject(self, exposure: Exposure) -> str | None:
+        return self.subjects.get(exposure.key.setting)
+
+    def name(self, ref: Event, at: int, amount: float, start: int) -> None:
+        """Something that names its impression."""
+        if ref not in self.owner:
+            return
+        exposure = self.owner[ref]
+        if amount > 0:
+            start = max(start, self.moments[ref])
+            self.begin("unit", exposure.key.setting.unit_epoch, exposure.key.title, start)
+            if self.subject(exposure) is not None:
+                self.begin("subject", self.subject(exposure), exposure.key.title, start)
+        if at - exposure.first[0] <= self.window:
+            self.counted.append((exposure, amount, None))
+
+    def begin(self, kind: str, whose: object, title: str, at: int) -> None:
+        self.begun[kind, whose, title] = min(at, self.begun.get((kind, whose, title), at))
+
+    def minutes(self) -> dict[bytes, float]:
+        """By exposure the largest number of minutes, unless the title had been started before."""
+        seen: dict[bytes, float] = defaultdict(float)
+        for exposure, amount, _ in self.counted:
+            title, first = exposure.key.title, exposure.first[0]
+            unit = self.begun.get(("unit", exposure.key.setting.unit_epoch, title), first)
+            subject = self.begun.get(("subject", self.subject(exposure), title), first)
+            if min(unit, subject) >= first:
+                seen[exposure.id] = max(seen[exposure.id], amount)
+        return seen
+
+    def describe(self, exposure: Exposure) -> Row:
+        """The columns up to shown_count."""
+        setting = exposure.key.setting
+        n, total, *details = exposure.details
+        propensity = n / total if total else 0.0
+        return (
+            exposure.id, *setting, self.subject(exposure), self.cells.get(setting),
+            *exposure.key[1:], n, total, propensity, *details,
+            exposure.first[0], exposure.last, exposure.count,
+        )  # fmt: skip
+
+
+def _match(plays: dict[Row, float], world: _World, memory: Memory) -> None:
+    """Plays by ref, and by subject and title: to the latest exposure before them."""
+    by_subject = defaultdict(list)
+    for exposure in world.exposures.values():
+        by_subject[world.subject(exposure), exposure.key.title].append(exposure)
+    for (text, subject, title, started), amount in plays.items():
+        if subject and title and amount > 0:
+            world.begin("subject", subject, title, started)
+        if text:
+            world.name(_parse(text), started, amount, started)
+            continue
+        play = (subject, title, started)
+        before = [e for e in by_subject[subject, title] if e.first[0] <= started]
+        if play in memory.credited or not before:
+            continue
+        latest = max(before, key=lambda e: (e.first[0], e.id))
+        if started - latest.first[0] <= world.window:
+            world.counted.append((latest, amount, play))
 
 
 def _contexts(
@@ -209,9 +228,8 @@ def _contexts(
     return settings, subjects, cells
 
 
-def _impressions(
-    landing: Path, settings: dict[Event, Setting]
-) -> tuple[dict[Event, int], dict[Event, Exposure], dict[Key, Exposure]]:
+def _impressions(landing: Path, world: _World) -> None:
+    """Every impression once, and the exposures they make."""
     columns = (
         "stream", "sequence", "at", "received", "context", "title", "artwork", "shown",
         "n", "total", "reason", "slot_row", "slot_column",
@@ -221,26 +239,22 @@ def _impressions(
         known = copies.get((stream, sequence))
         if known is None or received < known[1]:
             copies[stream, sequence] = (at, received, *content)
-    moments: dict[Event, int] = {}
-    owner: dict[Event, Exposure] = {}
-    exposures: dict[Key, Exposure] = {}
     for event, (at, received, context, title, artwork, shown, *details) in copies.items():
-        setting = settings.get((event[0], context))
+        setting = world.settings.get((event[0], context))
         if setting is None:
             continue
         moment = min(at, received)
         first = (moment, *event)
         key = Key(setting, title, artwork, shown)
-        exposure = exposures.get(key)
+        exposure = world.exposures.get(key)
         if exposure is None:
             exposure = Exposure(key, first, moment, 0, tuple(details), identify(key))
-            exposures[key] = exposure
+            world.exposures[key] = exposure
         if first < exposure.first:
             exposure.first, exposure.details = first, tuple(details)
         exposure.last = max(exposure.last, moment)
         exposure.count += 1
-        moments[event], owner[event] = moment, exposure
-    return moments, owner, exposures
+        world.moments[event], world.owner[event] = moment, exposure
 
 
 def _outcomes(landing: Path) -> Iterator[tuple[Event, int, float]]:

@@ -30,6 +30,10 @@ DISCARD = 2**23
 """How much of a body that will be refused is read and thrown away. A client that still sends when
 the connection closes sees a reset instead of the answer, and would never send halves."""
 
+MOST_DECODED = 2**25
+"""Bytes, inflated, of batches decoded and not landed yet. Decoded they take about eight times as
+much, compressed often a hundredth: so a batch whose turn has not come stays compressed."""
+
 log = logging.getLogger(__name__)
 
 
@@ -59,6 +63,10 @@ class Collector:
         self._commit = GroupCommit(landing, self.metrics, linger=linger)
         # One at a time: an inflated batch with its objects may take a hundred megabytes.
         self._decoding = ThreadPoolExecutor(1, thread_name_prefix="decoding")
+        self._turn = asyncio.Lock()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._decoded_bytes = 0
 
     def application(self) -> Starlette:
         """The ASGI application; any ASGI server runs it."""
@@ -122,6 +130,12 @@ class Collector:
         except BatchError as error:
             _note(logging.WARNING, "batch refused", client, status=error.status, error=str(error))
             return _error(error.status, str(error))
+        try:
+            return await self._landed(batch, client)
+        finally:
+            self._hold(-batch.size)
+
+    async def _landed(self, batch: Batch, client: str) -> Response:
         for refused in batch.refused[:1]:
             _note(
                 logging.WARNING,
@@ -177,10 +191,22 @@ class Collector:
         def work() -> Batch:
             data = inflate(body) if _encoding(request) == "deflate" else body
             batch = decode(data, received=time.time_ns() // 1_000_000)
-            self.metrics.decoded(batch, len(data))
+            self.metrics.decoded(batch)
             return batch
 
-        return await asyncio.get_running_loop().run_in_executor(self._decoding, work)
+        async with self._turn:
+            await self._room.wait()
+            batch = await asyncio.get_running_loop().run_in_executor(self._decoding, work)
+            self._hold(batch.size)
+        return batch
+
+    def _hold(self, size: int) -> None:
+        """Counts what is decoded and not landed yet; beyond the bound nothing more is decoded."""
+        self._decoded_bytes += size
+        if self._decoded_bytes < MOST_DECODED:
+            self._room.set()
+        else:
+            self._room.clear()
 
 
 def _encoding(request: Request) -> str:

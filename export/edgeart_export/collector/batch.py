@@ -3,20 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from ..arrow_schemas import LANDING, TIME
+from ..arrow_schemas import LANDING
 from .columns import Rows, sequences_of, type_name, within
 from .errors import BatchError
 from .events import Columns, contexts, impressions, others, outcomes
 from .wire import MAX_EVENTS, unpack
 
 FORMAT = 1
+
 MOST_STARTED = 2**47
 """A wall clock beyond this (the year 6429) is taken as not known, like 0."""
 
@@ -34,21 +35,22 @@ class Refused:
 class Batch:
     """A decoded batch.
 
-    tables: by name, with the schemas of `arrow_schemas`, without refused events; only those that
-    have rows. received: milliseconds since 1970-01-01 UTC.
+    columns: by table, then by column, without refused events; only tables that have rows.
+    received: milliseconds since 1970-01-01 UTC. size: bytes, inflated.
     """
 
     stream: int
     first: int
     last: int
     received: int
-    tables: Mapping[str, pa.Table]
+    size: int
+    columns: Mapping[str, Columns]
     refused: tuple[Refused, ...]
 
     @property
     def events(self) -> dict[str, int]:
         """How many events of each table are to be stored."""
-        return {name: table.num_rows for name, table in self.tables.items()}
+        return {table: len(columns["sequence"]) for table, columns in self.columns.items()}
 
     def answer(self) -> dict[str, object]:
         """The answer of feedback.md §5: ranges that together cover the batch's."""
@@ -66,6 +68,21 @@ class Batch:
         }
 
 
+def tables(batches: Iterable[Batch]) -> dict[str, pa.Table]:
+    """The rows of some batches in Arrow, by table, in the order of the batches."""
+    listed = list(batches)
+    found = {}
+    for name, schema in LANDING.items():
+        parts = [batch.columns[name] for batch in listed if name in batch.columns]
+        if parts:
+            arrays = [
+                pa.array(list(chain.from_iterable(part[field.name] for part in parts)), field.type)
+                for field in schema
+            ]
+            found[name] = pa.Table.from_arrays(arrays, schema=schema)
+    return found
+
+
 def decode(data: bytes, received: int) -> Batch:
     """The rows of a batch, inflated before.
 
@@ -78,37 +95,33 @@ def decode(data: bytes, received: int) -> Batch:
     document = unpack(data)
     head = _Head.read(document)
     context_rows, context_bodies = _pairs(document, "contexts", head)
-    impression_rows, impression_lists = _columns(document, "impressions", head)
-    outcome_rows, outcome_lists = _columns(document, "outcomes", head)
+    impression_rows, impression_lists = _lists(document, "impressions", head)
+    outcome_rows, outcome_lists = _lists(document, "outcomes", head)
     other_rows, other_bodies = _pairs(document, "others", head)
     every = [context_rows, impression_rows, outcome_rows, other_rows]
-    count = sum(len(rows.sequences) for rows in every)
+    count = sum(map(len, every))
     if count > MAX_EVENTS:
         raise BatchError(413, f"batch: {count} events where {MAX_EVENTS} may be; send halves")
-    _refuse_repeated(every)
+    _refuse_repeated(every, count)
 
-    parts = others(other_rows, other_bodies, data)
-    if len(context_rows.sequences):
+    parts: list[tuple[str, Rows, Columns]] = []
+    if context_rows:
         parts.append(("contexts", context_rows, contexts(context_rows, context_bodies)))
-    if len(impression_rows.sequences):
+    if impression_rows:
         columns = impressions(impression_rows, impression_lists)
         parts.append(("impressions", impression_rows, columns))
-    if len(outcome_rows.sequences):
+    if outcome_rows:
         parts.append(("outcomes", outcome_rows, outcomes(outcome_rows, outcome_lists)))
+    if other_rows:
+        parts += others(other_rows, other_bodies, data)
 
-    tables: dict[str, pa.Table] = {}
+    stored: dict[str, Columns] = {}
     refused: dict[int, str] = {}
     for name, rows, columns in parts:
-        tables[name] = _table(name, rows, columns, head, received)
-        refused |= {int(rows.sequences[index]): error for index, error in rows.errors.items()}
-    return Batch(
-        head.stream,
-        head.first,
-        head.last,
-        received,
-        {name: tables[name] for name in LANDING if name in tables and tables[name].num_rows},
-        _ranges(refused),
-    )
+        refused |= {rows.sequences[index]: error for index, error in rows.errors.items()}
+        if len(rows.errors) < len(rows):
+            stored[name] = _stored(rows, columns, head, received)
+    return Batch(head.stream, head.first, head.last, received, len(data), stored, _ranges(refused))
 
 
 @dataclass(frozen=True)
@@ -126,15 +139,10 @@ class _Head:
             what = kind if type(kind) is int else type_name(kind)
             raise BatchError(422, f"format: {what}; this collector reads {FORMAT}")
         head = cls(
-            *(
-                _whole(document, key, most)
-                for key, most in (
-                    ("stream", 2**64 - 1),
-                    ("first", 2**32 - 2),
-                    ("last", 2**32 - 2),
-                    ("started", 2**64 - 1),
-                )
-            )
+            _whole(document, "stream", 2**64 - 1),
+            _whole(document, "first", 2**32 - 2),
+            _whole(document, "last", 2**32 - 2),
+            _whole(document, "started", 2**64 - 1),
         )
         if head.stream == 0:
             raise BatchError(422, "stream: 0 is no stream")
@@ -151,7 +159,7 @@ def _whole(document: Mapping[Any, Any], key: str, most: int) -> int:
     return value
 
 
-def _pairs(document: Mapping[Any, Any], key: str, head: _Head) -> tuple[Rows, list[list[Any]]]:
+def _pairs(document: Mapping[Any, Any], key: str, head: _Head) -> tuple[Rows, list[Any]]:
     """A list of `[sequence, body]`: its rows, and the bodies."""
     pairs = document.get(key, [])
     if type(pairs) is not list:
@@ -159,54 +167,48 @@ def _pairs(document: Mapping[Any, Any], key: str, head: _Head) -> tuple[Rows, li
     for index, pair in enumerate(pairs):
         if type(pair) is not list or len(pair) != 2:
             raise BatchError(422, f"{key}[{index}]: not a list [sequence, body]")
-    steps = [pair[0] for pair in pairs]
-    for index, step in enumerate(steps):
-        if type(step) is not int or not 0 <= step < 2**32:
-            raise BatchError(422, f"{key}[{index}]: its sequence is {type_name(step)} or too large")
-    sequences = within(np.array(steps, dtype=np.uint64), key, head.first, head.last)
+        if type(pair[0]) is not int:
+            raise BatchError(422, f"{key}[{index}]: its sequence is {type_name(pair[0])}")
+    sequences = within([pair[0] for pair in pairs], key, head.first, head.last)
     return Rows(key, sequences), [pair[1] for pair in pairs]
 
 
-def _columns(document: Mapping[Any, Any], key: str, head: _Head) -> tuple[Rows, dict[str, Any]]:
+def _lists(document: Mapping[Any, Any], key: str, head: _Head) -> tuple[Rows, dict[str, Any]]:
     """A map of lists: its rows, and the lists by name, of which only the sequences are checked."""
-    columns = document.get(key, {"sequence": []})
-    if type(columns) is not dict:
-        raise BatchError(422, f"{key}: {type_name(columns)}, not a map of lists")
-    sequences = sequences_of(columns.get("sequence"), key, head.first, head.last)
-    return Rows(key, sequences), columns
+    lists = document.get(key, {"sequence": []})
+    if type(lists) is not dict:
+        raise BatchError(422, f"{key}: {type_name(lists)}, not a map of lists")
+    return Rows(key, sequences_of(lists.get("sequence"), key, head.first, head.last)), lists
 
 
-def _refuse_repeated(lists: list[Rows]) -> None:
+def _refuse_repeated(every: Sequence[Rows], count: int) -> None:
     """Refuses events whose sequence another event has too: which one is meant is not known."""
-    every, counts = np.unique(
-        np.concatenate([rows.sequences for rows in lists]), return_counts=True
-    )
-    repeated = every[counts > 1]
-    for rows in lists if len(repeated) else ():
-        for index in np.flatnonzero(np.isin(rows.sequences, repeated)):
-            rows.refuse(int(index), f"{rows.place}: several events of this sequence")
+    if len(set().union(*(rows.sequences for rows in every))) == count:
+        return
+    seen: set[int] = set()
+    repeated: set[int] = set()
+    for sequence in chain.from_iterable(rows.sequences for rows in every):
+        (repeated if sequence in seen else seen).add(sequence)
+    for rows in every:
+        for index, sequence in enumerate(rows.sequences):
+            if sequence in repeated:
+                rows.refuse(index, f"{rows.place}: several events of this sequence")
 
 
-def _table(name: str, rows: Rows, columns: Columns, head: _Head, received: int) -> pa.Table:
-    """The table of a list's rows, those without errors."""
-    count = len(rows.sequences)
-    now = np.full(count, received, dtype=np.int64)
+def _stored(rows: Rows, columns: Columns, head: _Head, received: int) -> Columns:
+    """All columns of a table, for the rows that have no errors."""
     known = 0 < head.started <= MOST_STARTED
-    at = head.started + columns["at"].to_numpy().astype(np.int64) if known else now
-    common = {
-        "stream": pa.array(np.full(count, head.stream, dtype=np.uint64)),
-        "sequence": pa.array(rows.sequences.astype(np.uint32)),
-        "at": pa.array(at, TIME),
-        "received": pa.array(now, TIME),
+    found: Columns = {
+        **columns,
+        "at": [head.started + at for at in columns["at"]] if known else [received] * len(rows),
+        "stream": [head.stream] * len(rows),
+        "sequence": rows.sequences,
+        "received": [received] * len(rows),
     }
-    schema = LANDING[name]
-    arrays = {**columns, **common}
-    table = pa.table([arrays[field] for field in schema.names], schema=schema)
     if rows.errors:
-        keep = np.ones(count, dtype=bool)
-        keep[list(rows.errors)] = False
-        table = table.filter(pa.array(keep))
-    return table
+        keep = [index for index in range(len(rows)) if index not in rows.errors]
+        found = {name: [values[index] for index in keep] for name, values in found.items()}
+    return found
 
 
 def _ranges(refused: Mapping[int, str]) -> tuple[Refused, ...]:

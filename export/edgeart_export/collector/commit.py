@@ -10,15 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from typing import Protocol
 
-import pyarrow as pa
-
-from .batch import Batch
+from .batch import Batch, tables
 from .errors import CommitError
 from .landing import Landing
 
 MOST_BATCHES = 1024
-MOST_BYTES = 2**26
-"""Bounds of one group, in batches and in bytes of Arrow memory: what is more waits for the next."""
+"""Batches of one group; what is more waits for the next. Their bytes are bounded by the caller."""
 
 
 class Observer(Protocol):
@@ -80,14 +77,10 @@ class GroupCommit:
             await self._commit(group)
 
     def _take(self) -> list[tuple[Batch, asyncio.Future[None]]]:
-        """The next group: batches of one day, in the order of arrival, within the bounds."""
-        size = 0
-        count = 0
-        for batch, _ in self._waiting[:MOST_BATCHES]:
-            size += sum(table.nbytes for table in batch.tables.values())
-            if count and (size > MOST_BYTES or _day(batch) != _day(self._waiting[0][0])):
-                break
-            count += 1
+        """The next group: batches of one day, in the order of arrival."""
+        ready = self._waiting[:MOST_BATCHES]
+        day = _day(ready[0][0])
+        count = next((i for i, (batch, _) in enumerate(ready) if _day(batch) != day), len(ready))
         group, self._waiting = self._waiting[:count], self._waiting[count:]
         return group
 
@@ -114,11 +107,7 @@ class GroupCommit:
 
 
 def _write(landing: Landing, batches: Sequence[Batch]) -> None:
-    tables = {
-        name: pa.concat_tables([b.tables[name] for b in batches if name in b.tables])
-        for name in {name for batch in batches for name in batch.tables}
-    }
-    landing.write(tables, _day(batches[0]))
+    landing.write(tables(batches), _day(batches[0]))
 
 
 def _day(batch: Batch) -> str:

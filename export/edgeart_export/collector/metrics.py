@@ -55,9 +55,9 @@ class Metrics:
         """Bytes of a body came in."""
         self._received.inc(size)
 
-    def decoded(self, batch: Batch, inflated: int) -> None:
+    def decoded(self, batch: Batch) -> None:
         """A batch was understood."""
-        self._inflated.inc(inflated)
+        self._inflated.inc(batch.size)
         self._batch.observe(sum(batch.events.values()))
 
     def committed(self, batches: Sequence[Batch], seconds: float) -> None:

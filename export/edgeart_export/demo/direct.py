@@ -5,25 +5,19 @@ from __future__ import annotations
 
 import hashlib
 
+import edgeart
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-import edgeart
-
+from ..simulate.audience import COLUMNS as PAGE_COLUMNS
 from ..simulate.audience import DAY_MS, Audience, Wave
-from ..simulate.truth import Ints
-from .exposures import COLUMNS
-from .reward import MINUTES, SETTLED_MS, WINDOW_MS
 
-Records = npt.NDArray[np.uint32]
+from .exposures import COLUMNS
+from .reward import MINUTES, SETTLED_MS, START_MS, WINDOW_MS
 
 
 class Direct:
-    """Shows waves by a policy in this process; what devices, wires and attribution would do.
-
-    An exposure is given out as it would be by attribution: when window and lateness have passed.
-    """
+    """Shows waves by a policy in this process, and gives exposures out when they are settled."""
 
     def __init__(self, audience: Audience) -> None:
         self._audience = audience
@@ -34,74 +28,54 @@ class Direct:
         """Decides the visits of a wave, and lets the audience respond."""
         titles = self._audience.catalogue.titles
         keys = [title.id for title in titles]
-        records = np.concatenate(
-            [
-                np.frombuffer(
-                    policy.select_page(
-                        policy.context(values, seed=_seed(member)), [keys[t] for t in page]
-                    ).raw,
-                    dtype=np.uint32,
-                ).reshape(-1, 6)[_seen(wave, visit)]
-                for visit, (values, member, page) in enumerate(
-                    zip(wave.contexts, wave.member.tolist(), wave.pages, strict=True)
-                )
-            ]
-        )
+        pages = []
+        visits = zip(wave.contexts, wave.member.tolist(), wave.pages, strict=True)
+        edges = np.searchsorted(wave.visit, np.arange(len(wave.member) + 1))
+        place = wave.row * PAGE_COLUMNS + wave.column
+        for visit, (values, member, page) in enumerate(visits):
+            context = policy.context(values, seed=_seed(member))
+            raw = policy.select_page(context, [keys[t] for t in page]).raw
+            seen = place[edges[visit] : edges[visit + 1]]
+            pages.append(np.frombuffer(raw, dtype=np.uint32).reshape(-1, 6)[seen])
+        records = np.concatenate(pages)  # title, row, n, total, score, reason
         names = [name for key in policy.titles for name in policy.artworks(key)]
-        place = {
-            (title.id, artwork.name): i
-            for title in titles
-            for i, artwork in enumerate(title.artworks)
-        }
         artwork = [names[row] for row in records[:, 1].tolist()]
         title = [keys[t] for t in wave.title.tolist()]
-        index = np.array([place[pair] for pair in zip(title, artwork, strict=True)], dtype=np.int64)
-        defaults = np.array([place[key, policy.artworks(key)[0]] for key in keys])
-        seen = np.where(wave.unloaded, defaults[wave.title], index)
-        self._land(policy, wave, title, artwork, records, seen)
-
-    def _land(
-        self,
-        policy: edgeart.Policy,
-        wave: Wave,
-        title: list[str],
-        artwork: list[str],
-        records: Records,
-        seen: Ints,
-    ) -> None:
-        responses = self._audience.respond(wave, seen)
-        played = responses.taken & (responses.delay <= WINDOW_MS) & (responses.minutes >= MINUTES)
-        first, count = self._count, len(title)
-        self._count += count
+        default = [policy.artworks(key)[0] for key in title]
+        number = {(t.id, a.name): i for t in titles for i, a in enumerate(t.artworks)}
+        seen = np.where(wave.unloaded, default, artwork).tolist()
+        followed = self._audience.respond(
+            wave, np.array([number[pair] for pair in zip(title, seen, strict=True)])
+        )
+        played = followed.taken & (followed.delay <= WINDOW_MS) & (followed.minutes >= MINUTES)
         columns: dict[str, object] = {
-            "exposure": [(first + i).to_bytes(16, "little") for i in range(count)],
+            "exposure": self._keys(len(title)),
             "unit_epoch": wave.member[wave.visit],
-            "policy_sequence": np.full(count, policy.sequence),
+            "policy_sequence": np.full(len(title), policy.sequence),
             "map": [wave.contexts[v] for v in wave.visit.tolist()],
             "title": title,
             "artwork": artwork,
             "n": records[:, 2],
             "propensity": records[:, 2] / records[:, 3].astype(np.float64),
             "reason": records[:, 5],
-            "shown_instead": wave.unloaded,
+            "shown": pa.array(default, pa.string(), mask=~wave.unloaded),
+            "shown_first": START_MS + wave.time[wave.visit],
             "reward": played.astype(np.float64),
-            "previous": pa.nulls(count, pa.float64()),
+            "previous": pa.nulls(len(title), pa.float64()),
         }
         settled = wave.day * DAY_MS + SETTLED_MS
         self._waiting.append((settled, pa.table({name: columns[name] for name in COLUMNS})))
 
-    def exposures(self, now_ms: int) -> list[pa.Table]:
-        """What has settled since this was asked last, `now_ms` being since the first day began."""
-        settled = [table for at, table in self._waiting if at <= now_ms]
-        self._waiting = [(at, table) for at, table in self._waiting if at > now_ms]
+    def night(self, day: int) -> list[pa.Table]:
+        """The exposures that were not given out before and are settled when this day ends."""
+        now = day * DAY_MS
+        settled = [table for at, table in self._waiting if at <= now]
+        self._waiting = [(at, table) for at, table in self._waiting if at > now]
         return settled
 
-
-def _seen(wave: Wave, visit: int) -> Ints:
-    """Places on the page of the views of one visit."""
-    first, last = np.searchsorted(wave.visit, [visit, visit + 1])
-    places: Ints = wave.row[first:last] * 4 + wave.column[first:last]
-    return places
+    def _keys(self, count: int) -> list[bytes]:
+        first, self._count = self._count, self._count + count
+        return [i.to_bytes(16, "little") for i in range(first, first + count)]
 
 
 def _seed(member: int) -> int:

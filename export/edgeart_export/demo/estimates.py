@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 import edgeart
 
+from ..errors import DataError
 from ..estimators import Estimate, effective_sample_size, mean
 from ..log import Log
 from ..model import PolicyModel
@@ -42,23 +44,56 @@ class Terms:
 
 
 @dataclass(frozen=True, eq=False)
-class Judgement:
-    """The estimates of one policy on one log.
+class Rows:
+    """What the estimates of one policy are made of, one row an exposure; all [n].
 
-    snips, sndr: plays per exposure. effective: effective sample size. weights: [n].
+    weight: importance weight. of_shown, of_target: predicted reward of what was logged, and of the
+    policy on average. cluster: whose rows depend on each other.
     """
 
-    snips: Terms
-    sndr: Terms
-    effective: float
-    weights: Floats
+    weight: Floats
+    reward: Floats
+    of_shown: Floats
+    of_target: Floats
+    cluster: npt.NDArray[np.int64]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Rows]) -> Rows:
+        """The rows of several days as one, of which each day had its own version of the policy."""
+        return cls(
+            *(
+                np.concatenate([getattr(part, field.name) for part in parts])
+                for field in fields(cls)
+            )
+        )
+
+    @cached_property
+    def snips(self) -> Terms:
+        """V = Σ w·r / Σ w: plays per exposure."""
+        share = self.weight / self.weight.mean()
+        value = float(np.mean(share * self.reward))
+        return Terms(value, share * (self.reward - value), self.cluster)
+
+    @cached_property
+    def sndr(self) -> Terms:
+        """V = (1/n) Σ q̂(x,π) + Σ w·(r − q̂(x,a)) / Σ w: plays per exposure."""
+        share = self.weight / self.weight.mean()
+        left = self.reward - self.of_shown
+        expected, correction = float(self.of_target.mean()), float(np.mean(share * left))
+        centred = self.of_target - expected + share * (left - correction)
+        return Terms(expected + correction, centred, self.cluster)
+
+    @property
+    def effective(self) -> float:
+        """Effective sample size."""
+        return effective_sample_size(self.weight)
 
 
 class Shares:
     """π(a|x) of one policy as devices compute it, kept for every context and title asked for."""
 
     def __init__(self, policy: edgeart.Policy) -> None:
-        self._policy = policy
+        self.policy = policy
         # These explorers look at no score, so that every context is as good as any other.
         self._one_context = policy.explorer.kind in ("fixed", "uniform")
         self._known: dict[tuple[Values, str], Floats] = {}
@@ -70,7 +105,7 @@ class Shares:
         each = [self._of(*row) for row in zip(log.contexts, log.title, strict=True)]
         return {
             title: Prediction(
-                rows, self._policy.artworks(title), np.stack([each[row] for row in rows.tolist()])
+                rows, self.policy.artworks(title), np.stack([each[row] for row in rows.tolist()])
             )
             for title, rows in rows_by_title(log)
         }
@@ -81,50 +116,34 @@ class Shares:
         if known is None:
             if self._context is None or self._context[0] is not key[0]:
                 # No seed moves a propensity.
-                self._context = (key[0], self._policy.context(key[0], seed=0))
-            candidates = self._policy.candidates(self._context[1], title)
+                self._context = (key[0], self.policy.context(key[0], seed=0))
+            candidates = self.policy.candidates(self._context[1], title)
             known = np.array(candidates.n, dtype=np.float64) / candidates.total
             self._known[key] = known
         return known
 
 
-def judge(policies: Mapping[str, Shares], log: Log, model: PolicyModel) -> dict[str, Judgement]:
-    """Estimates each policy on the log; the reward model must not have seen the log's rewards.
+def judge(policies: Mapping[str, Shares], log: Log, model: PolicyModel) -> dict[str, Rows]:
+    """What the estimates of each policy need of a log whose rewards the model has not seen.
 
-    SNIPS: V = Σ w·r / Σ w. SNDR: V = (1/n) Σ q̂(x,π) + Σ w·(r − q̂(x,a)) / Σ w, the self-normalised
-    doubly robust estimator (Thomas, Brunskill 2016, *Data-efficient off-policy policy evaluation*,
-    for one step; as in Saito et al. 2021). Their errors come from the delta method.
+    SNDR is the self-normalised doubly robust estimator (Thomas, Brunskill 2016, *Data-efficient
+    off-policy policy evaluation*, for a single step; as in Saito et al. 2021).
+    Raises DataError for a log without clusters.
     """
+    if log.cluster is None:
+        raise DataError("the log has no clusters; intervals need to know whose rows they are")
     predicted = GivenModel(model).predict(log)
-    return {name: _judge(shares.of(log), log, predicted) for name, shares in policies.items()}
-
-
-def _judge(
-    targets: Mapping[str, Prediction], log: Log, predicted: Mapping[str, Prediction]
-) -> Judgement:
-    weight, of_shown, of_target = (np.zeros(len(log)) for _ in range(3))
-    for title, target in targets.items():
-        at = np.arange(len(target.rows))
-        place = {artwork: i for i, artwork in enumerate(target.artworks)}
-        shown = np.array([place.get(log.artwork[row], -1) for row in target.rows.tolist()])
-        known = shown >= 0
-        chosen = np.where(known, target.values[at, shown], 0.0)
-        weight[target.rows] = chosen / log.propensity[target.rows]
-        model = predicted[title].columns(title, target.artworks)
-        of_shown[target.rows] = np.where(known, model[at, shown], 0.0)
-        of_target[target.rows] = (target.values * model).sum(axis=1)
-    share = weight / weight.mean()
-    snips = float(np.mean(share * log.reward))
-    correction = float(np.mean(share * (log.reward - of_shown)))
-    expected = float(of_target.mean())
-    cluster = np.arange(len(log)) if log.cluster is None else log.cluster
-    return Judgement(
-        snips=Terms(snips, share * (log.reward - snips), cluster),
-        sndr=Terms(
-            expected + correction,
-            of_target - expected + share * (log.reward - of_shown - correction),
-            cluster,
-        ),
-        effective=effective_sample_size(weight),
-        weights=weight,
-    )
+    judged = {}
+    for name, shares in policies.items():
+        weight, of_shown, of_target = (np.zeros(len(log)) for _ in range(3))
+        for title, target in shares.of(log).items():
+            rows, at = target.rows, np.arange(len(target.rows))
+            place = {artwork: i for i, artwork in enumerate(target.artworks)}
+            shown = np.array([place.get(log.artwork[row], -1) for row in rows.tolist()])
+            known = shown >= 0
+            weight[rows] = np.where(known, target.values[at, shown], 0.0) / log.propensity[rows]
+            expected = predicted[title].columns(title, target.artworks)
+            of_shown[rows] = np.where(known, expected[at, shown], 0.0)
+            of_target[rows] = (target.values * expected).sum(axis=1)
+        judged[name] = Rows(weight, log.reward, of_shown, of_target, log.cluster)
+    return judged

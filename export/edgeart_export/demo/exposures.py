@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,9 +18,9 @@ WEIGHTED_REASONS = (0, 10, 20)
 
 COLUMNS = (
     *("exposure", "unit_epoch", "policy_sequence", "map", "title", "artwork"),
-    *("n", "propensity", "reason", "shown_instead", "reward", "previous"),
+    *("n", "propensity", "reason", "shown", "shown_first", "reward", "previous"),
 )
-"""What `Exposures.add` reads of a table; shown_instead is true where another artwork was shown."""
+"""What `Exposures.add` reads of attribution's table (docs/attribution.md)."""
 
 
 @dataclass(eq=False)
@@ -41,6 +40,7 @@ class Exposures:
     artwork: list[str] = field(default_factory=list)
     propensity: list[float] = field(default_factory=list)
     reward: list[float] = field(default_factory=list)
+    shown_first: list[int] = field(default_factory=list)
     _row: dict[bytes, int] = field(default_factory=dict)
     _map: list[int] = field(default_factory=list)
     _maps: dict[bytes, int] = field(default_factory=dict)
@@ -51,13 +51,17 @@ class Exposures:
 
     def add(self, table: pa.Table) -> None:
         """Takes in the columns `COLUMNS`. Raises DataError for a correction of what never came."""
-        columns = (table.column(name).to_pylist() for name in COLUMNS)
+        # Times as milliseconds: a datetime object each would cost more than all the rest.
+        first = COLUMNS.index("shown_first")
+        read = [table.column(name) for name in COLUMNS]
+        read[first] = read[first].cast(pa.int64())
+        columns = (column.to_pylist() for column in read)
         for (
             key, unit, sequence, values, title, artwork,
-            n, propensity, reason, instead, reward, previous,
+            n, propensity, reason, instead, first, reward, previous,
         ) in zip(*columns, strict=True):  # fmt: skip
-            if reason not in WEIGHTED_REASONS or not n or instead:
-                why = "another artwork shown" if instead else f"reason {reason}"
+            if reason not in WEIGHTED_REASONS or not n or instead is not None:
+                why = "another artwork shown" if instead is not None else f"reason {reason}"
                 if previous is None:
                     self.excluded[why] = self.excluded.get(why, 0) + 1
             elif previous is not None:
@@ -73,6 +77,7 @@ class Exposures:
                 self.artwork.append(artwork)
                 self.propensity.append(propensity)
                 self.reward.append(reward)
+                self.shown_first.append(first)
                 self._map.append(self._number(values))
 
     def _number(self, values: bytes) -> int:
@@ -87,20 +92,28 @@ class Exposures:
             return np.zeros((0, self.schema.width), dtype=np.float32)
         return np.stack(self._vectors)[np.array(self._map, dtype=np.intp)[rows]]
 
-    def of_sequences(self, sequences: Sequence[int]) -> npt.NDArray[np.intp]:
-        """The rows that policies of these sequence numbers decided."""
-        return np.flatnonzero(np.isin(self.sequence, list(sequences)))
+    def settled(self, now_ms: int, settled_ms: int) -> npt.NDArray[np.intp]:
+        """The rows first shown at least so long ago.
+
+        A 1 is given out as soon as it is known, a 0 only when it is settled: of later exposures
+        only those with a play would be there.
+        """
+        return np.flatnonzero(np.array(self.shown_first, dtype=np.int64) <= now_ms - settled_ms)
+
+    def of_sequence(self, sequence: int) -> npt.NDArray[np.intp]:
+        """The rows that the policy of this sequence number decided."""
+        return np.flatnonzero(np.array(self.sequence, dtype=np.int64) == sequence)
 
     def log(self, rows: npt.NDArray[np.intp]) -> Log:
         """Some rows as a log, a context's rows side by side; clusters are pseudonyms of units."""
         rows = rows[np.argsort(np.array(self._map, dtype=np.intp)[rows], kind="stable")]
         maps, picked = list(self._maps), rows.tolist()
-        _, cluster = np.unique([self.unit[i] for i in picked], return_inverse=True)
+        unit = np.array([self.unit[i] for i in picked], dtype=np.uint64)
         return Log(
             contexts=[maps[self._map[i]] for i in picked],
             title=[self.title[i] for i in picked],
             artwork=[self.artwork[i] for i in picked],
             reward=np.array([self.reward[i] for i in picked]),
             propensity=np.array([self.propensity[i] for i in picked]),
-            cluster=cluster.astype(np.int64),
+            cluster=unit.view(np.int64),
         )

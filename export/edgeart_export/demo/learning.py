@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from ..explorers import Explorer, Fixed, SquareCB, Uniform
 from ..model import PolicyModel
@@ -15,15 +16,17 @@ from ..trainers import LinearTrainer
 from .exposures import Exposures
 
 Titles = Mapping[str, Sequence[str]]
+Tags = Mapping[tuple[str, str], str]
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
 
 NAME = "homepage"
 TITLE_L2 = 40.0
-ARTWORK_L2 = 40.0
+TAG_L2 = 20.0
+ARTWORK_L2 = 60.0
 LARGEST_WEIGHT = 5.0
 """Bound of the weights in the titles' own regression: bias is harmless there, variance is not."""
-PRIOR_EXPOSURES = 150.0
-"""As many exposures at its title's mean are added to an artwork's before artworks are compared."""
-EXPLORER = SquareCB(gamma=800.0, floor=0.02)
+EXPLORER = SquareCB(gamma=1500.0, floor=0.015)
 
 
 def schema() -> FeatureSchema:
@@ -57,71 +60,67 @@ def uniform(titles: Titles, sequence: int) -> PolicyModel:
     return blank(titles, sequence, Uniform())
 
 
-def personal(exposures: Exposures, titles: Titles, sequence: int) -> PolicyModel:
-    """A score per artwork and member: the title's own reward plus how the artwork differs from it.
+def personal(
+    exposures: Exposures, rows: Ints, titles: Titles, tags: Tags, sequence: int
+) -> PolicyModel:
+    """A score per artwork and member, in three steps that each learn what the ones before left over.
 
-    Two ridge regressions on the same features. The first is per title, weighted as if every artwork
-    had been shown alike (so that it does not move with the policy). The second is per artwork, on
-    what the first leaves over. An artwork without exposures scores like its title on average,
-    and a title's popularity is not mistaken for an artwork's.
+    Three ridge regressions on the same features: per title (so that a title's popularity is not
+    mistaken for an artwork's), weighted as if every artwork had been shown alike (so that it does
+    not move with the policy); per tag, over all titles; per artwork. An artwork without exposures
+    scores as its title and its tag do, and one whose tag is wrong is set right by its own.
+
+    tags: (title, artwork) → tag, of every artwork that was or is to be shown.
     """
-    rows = np.arange(len(exposures))
+    title, artwork = np.array(exposures.title)[rows], np.array(exposures.artwork)[rows]
     vectors = exposures.vectors(rows)
-    title = np.array(exposures.title)
-    reward = np.array(exposures.reward)
-    alike = np.array([len(titles[t]) for t in exposures.title]) * np.array(exposures.propensity)
-    base = LinearTrainer(exposures.schema, {t: [t] for t in titles}, l2=TITLE_L2)
-    base.partial_fit(
-        {
-            "title": title,
-            "artwork": title,
-            "reward": reward,
-            "context": vectors,
-            "weight": np.minimum(1 / alike, LARGEST_WEIGHT),
-        }
-    )
-    shared = base.solve()
-    number = {t: i for i, t in enumerate(titles)}
-    expected = np.einsum("ij,ij->i", vectors, shared[[number[t] for t in exposures.title]])
-    known = [i for i in rows.tolist() if exposures.artwork[i] in titles[exposures.title[i]]]
+    pairs = list(zip(title.tolist(), artwork.tolist(), strict=True))
+    tag = np.array([tags[pair] for pair in pairs])
+    alike = np.array([1 / len(titles[t]) for t, _ in pairs])
+    weight = np.minimum(alike / np.array(exposures.propensity)[rows], LARGEST_WEIGHT)
+    steps = [(title, [*titles], TITLE_L2, weight), (tag, sorted({*tags.values()}), TAG_L2, None)]
+    left = np.array(exposures.reward, dtype=np.float64)[rows]
+    learned: list[dict[str, Floats]] = []
+    for group, groups, l2, weights in steps:
+        trainer = LinearTrainer(exposures.schema, {g: [g] for g in groups}, l2=l2)
+        batch = {"title": group, "artwork": group, "reward": left, "context": vectors}
+        trainer.partial_fit(batch if weights is None else {**batch, "weight": weights})
+        solved = trainer.solve()
+        number = {g: i for i, g in enumerate(groups)}
+        own = solved[[number[g] for g in group.tolist()]]
+        left = left - np.einsum("ij,ij->i", vectors, own)
+        learned.append(dict(zip(groups, solved, strict=True)))
+    here = np.array([a in titles[t] for t, a in pairs])
     trainer = LinearTrainer(exposures.schema, titles, l2=ARTWORK_L2)
     trainer.partial_fit(
         {
-            "title": title[known],
-            "artwork": np.array(exposures.artwork)[known],
-            "reward": (reward - expected)[known],
-            "context": vectors[known],
+            "title": title[here],
+            "artwork": artwork[here],
+            "reward": left[here],
+            "context": vectors[here],
         }
     )
-    own = trainer.to_model(NAME, sequence, EXPLORER, {"trained on": f"{len(rows)} exposures"})
-    per_title = [len(artworks) for artworks in titles.values()]
-    weights = own.weights + np.repeat(shared, per_title, axis=0).astype(np.float32)
-    return dataclasses.replace(own, weights=weights, variance=None)
-
-
-def unpersonalised(exposures: Exposures, titles: Titles, sequence: int) -> PolicyModel:
-    """For everybody the artwork of each title that would earn most if shown to everybody.
-
-    Means are self-normalised by propensity, as those who were shown an artwork are not everybody,
-    and drawn towards the title's mean as if by PRIOR_EXPOSURES more.
-    """
-    pairs = [(t, a) for t, artworks in titles.items() for a in artworks]
-    row = {pair: i for i, pair in enumerate(pairs)}
-    at = np.array([row.get(p, -1) for p in zip(exposures.title, exposures.artwork, strict=True)])
-    weight = 1 / np.array(exposures.propensity)[at >= 0]
-    reward, at = np.array(exposures.reward)[at >= 0], at[at >= 0]
-    total, squares, earned = (
-        np.bincount(at, weights=w, minlength=len(pairs))
-        for w in (weight, weight**2, weight * reward)
+    model = trainer.to_model(NAME, sequence, EXPLORER, {"exposures": str(len(title))})
+    shared = [learned[0][t] + learned[1][tags[t, a]] for t, a in model.artworks]
+    return dataclasses.replace(
+        model, weights=model.weights + np.array(shared, dtype=np.float32), variance=None
     )
-    size = np.divide(total**2, squares, out=np.zeros(len(pairs)), where=squares > 0)
-    mean = np.divide(earned, total, out=np.zeros(len(pairs)), where=total > 0)
-    best, first = {}, 0
-    for title, artworks in titles.items():
-        part = slice(first, first + len(artworks))
-        first = part.stop
-        of_title = earned[part].sum() / max(total[part].sum(), 1.0)
-        value = size[part] * mean[part] + PRIOR_EXPOSURES * of_title
-        choice = artworks[int(np.argmax(value / (size[part] + PRIOR_EXPOSURES)))]
-        best[title] = sorted(artworks, key=lambda artwork, choice=choice: artwork != choice)
+
+
+def unpersonalised(
+    model: PolicyModel, exposures: Exposures, rows: Ints, sequence: int
+) -> PolicyModel:
+    """For everybody the artwork of each title with the highest estimated mean.
+
+    The mean is of the model's predictions over all who saw the title, whichever artwork they saw:
+    those who were shown an artwork are not everybody. (Means of rewards weighted by propensity are
+    so noisy that their best is worse.)
+    """
+    title, vectors = np.array(exposures.title)[rows], exposures.vectors(rows)
+    best = {}
+    for key, part in model.title_rows().items():
+        mean = vectors[title == key].mean(axis=0, dtype=np.float64)
+        predicted = model.weights[part.start : part.stop] @ mean
+        first = model.titles[key][int(np.argmax(predicted))]
+        best[key] = sorted(model.titles[key], key=lambda a, first=first: a != first)
     return blank(best, sequence, Fixed(), "unpersonalised")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the demonstration counts as a reward, and when it is settled."""
+"""What the demonstration counts as a reward, when it is settled, and when its first day begins."""
 
 from __future__ import annotations
 
@@ -15,3 +15,7 @@ LATENESS_MS = 12 * HOUR_MS
 """So long reports are waited for after the window; then a 0 is settled, a later play corrects it."""
 
 SETTLED_MS = WINDOW_MS + LATENESS_MS
+"""Of what was shown on a day everything is settled two nights later."""
+
+START_MS = 1_741_824_000_000
+"""13 March 2025, 0 h UTC: the first day of a draw epoch of 28 days (1970-01-01 + 720 · 28 days)."""

@@ -7,7 +7,7 @@ becomes of its rows. `duckdb` is the one there is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,6 @@ import pyarrow as pa
 
 TABLES = ("contexts", "impressions", "outcomes", "losses", "plays", "emitted", "credited")
 """Inputs by name: landing tables, the external play log, and what earlier runs left."""
-
-Progress = Callable[[str, int, int], None]
-"""`progress(what, done, steps)` is called before each step, and once after the last."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +56,6 @@ class Attributed(Protocol):
 class Engine(Protocol):
     """Whatever can attribute."""
 
-    def attribute(self, job: Job, progress: Progress) -> AbstractContextManager[Attributed]:
+    def attribute(self, job: Job) -> AbstractContextManager[Attributed]:
         """Runs the job. Raises AttributionError where the engine cannot do it."""
         ...

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from ..attribution_tables import AttributionError
-from . import Job, Progress
+from . import Job
 
 STEPS = {
     "1_contexts.sql": "reading contexts",
@@ -29,6 +29,8 @@ COUNTS, LOSSES = "8_counts.sql", "9_losses.sql"
 BATCH = 65_536
 """Rows of an Arrow batch."""
 
+Progress = Callable[[str, int, int], None]
+
 
 def sql(name: str) -> str:
     """The text of one of the SQL files."""
@@ -41,16 +43,18 @@ class DuckDBEngine:
 
     memory: most memory of DuckDB's buffers, such as "1GB"; what does not fit goes to disk, into a
     folder below `temp` (None: the system's) that is removed afterwards. threads: None for all.
+    progress: `progress(what, done, steps)` is called before each step, and once after the last.
     """
 
     memory: str = "1GB"
     temp: Path | None = None
     threads: int | None = None
+    progress: Progress | None = None
 
     @contextmanager
-    def attribute(self, job: Job, progress: Progress) -> Iterator[Tables]:
+    def attribute(self, job: Job) -> Iterator[Tables]:
         """Runs the job; the result's rows stream from DuckDB. Raises AttributionError."""
-        steps = len(STEPS) + 1
+        progress, steps = self.progress or _silent, len(STEPS) + 2
         with (
             tempfile.TemporaryDirectory(prefix="attribution-", dir=self.temp) as temp,
             _explained(),
@@ -61,8 +65,10 @@ class DuckDBEngine:
             for done, (name, what) in enumerate(STEPS.items()):
                 progress(what, done, steps)
                 connection.execute(sql(name))
-            progress("counting", steps - 1, steps)
-            yield Tables(connection)
+            progress("counting", steps - 2, steps)
+            tables = Tables(connection)
+            progress("writing", steps - 1, steps)
+            yield tables
             progress("done", steps, steps)
 
     def _config(self, temp: str) -> dict[str, str | bool | int | float | list[str]]:
@@ -119,3 +125,7 @@ def _explained() -> Iterator[None]:
         ) from error
     except duckdb.Error as error:
         raise AttributionError(f"DuckDB could not attribute: {error}") from error
+
+
+def _silent(what: str, done: int, steps: int) -> None:
+    """Progress nobody wants to see."""

@@ -63,7 +63,7 @@ class Audience:
         self,
         seed: int,
         *,
-        members: int = 16_000,
+        members: int = 20_000,
         visit_share: float = 0.2,
         strength: Strength | None = None,
     ) -> None:

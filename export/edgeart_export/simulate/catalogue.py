@@ -86,6 +86,10 @@ class Catalogue:
             for title in self.titles
         }
 
+    def tags(self) -> dict[tuple[str, str], str]:
+        """(title id, artwork) → its tag, right or wrong, of every artwork there ever was."""
+        return {(t.id, artwork.name): artwork.tag for t in self.titles for artwork in t.artworks}
+
 
 def _title(rng: np.random.Generator, key: str) -> Title:
     name, first, second, popularity = TITLES[key]

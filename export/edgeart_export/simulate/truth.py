@@ -93,7 +93,7 @@ class Truth:
             self._appeal.append(np.hstack([told, quality]) * scale)
             moments = [[motif in _DARK for motif in motifs], [motif in _CLOSE for motif in motifs]]
             self._moment.append(s.moment * np.array(moments, dtype=np.float64))
-            self._base.append(-4.4 + 0.5 * title.popularity + float(rng.normal(0, 0.15)))
+            self._base.append(-4.25 + 0.5 * title.popularity + float(rng.normal(0, 0.15)))
 
     def chances(
         self, title: int, member: Ints, hour: Ints, phone: npt.NDArray[np.bool_], row: Ints
