@@ -100,7 +100,8 @@ def check_plays(paths: Iterable[Path]) -> None:
     """Looks at the columns of play logs before any work is done. Raises DataError, naming the file.
 
     A file needs `started` (timestamp; one without a zone is UTC), `minutes` (number), and `ref`
-    or both `subject` and `title` (strings); `autoplay` (bool) may be there. Others are ignored.
+    or both `subject` and `title` (strings); `autoplay` (bool) may be there. Of these but the first
+    two a column may also be of nothing but nulls. Others are ignored.
     """
     for path in paths:
         try:
@@ -119,7 +120,7 @@ def check_plays(paths: Iterable[Path]) -> None:
         for name, fits, wanted in (
             ("started", pa.types.is_timestamp, "a timestamp"),
             ("minutes", _is_number, "a number"),
-            ("autoplay", pa.types.is_boolean, "a bool"),
+            ("autoplay", _is_bool, "a bool"),
             *((text, _is_text, "a string") for text in ("ref", "subject", "title")),
         ):
             if name in present and not fits(schema.field(name).type):
@@ -136,7 +137,13 @@ def _is_number(kind: pa.DataType) -> bool:
 def _is_text(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+    # Writers give a column of nothing but nulls a type of its own.
+    text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return bool(text or pa.types.is_null(kind))
+
+
+def _is_bool(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_boolean(kind) or pa.types.is_null(kind))
 
 
 def with_templates(files: dict[str, Sequence[Path]], folder: Path) -> dict[str, Sequence[Path]]:

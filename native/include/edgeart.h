@@ -198,118 +198,120 @@ typedef struct {
 
 /* Version of this interface: 1000 * major + minor. Within a major version, programs compiled
    against a lower minor keep working. */
-uint32_t ea_abi_version(void);
+EA_API uint32_t ea_abi_version(void);
 
 /* The identifier of a status, such as "EA_E_CRC"; "EA_E_?" for a number without one. Static. */
-const char *ea_status_name(int32_t status);
+EA_API const char *ea_status_name(int32_t status);
 
 /* One English sentence that says what a status means. Static. */
-const char *ea_status_text(int32_t status);
+EA_API const char *ea_status_text(int32_t status);
 
 /* CRC-32C (Castagnoli) of size bytes, continuing from crc; 0 starts. */
-uint32_t ea_crc32c(uint32_t crc, const void *bytes, size_t size);
+EA_API uint32_t ea_crc32c(uint32_t crc, const void *bytes, size_t size);
 
 /* SipHash-1-3 of size bytes under the key (k0, k1): decision.md §2.1. */
-uint64_t ea_hash(uint64_t k0, uint64_t k1, const void *bytes, size_t size);
+EA_API uint64_t ea_hash(uint64_t k0, uint64_t k1, const void *bytes, size_t size);
 
 /* Bytes an ea_policy needs; the same for every bundle. */
-size_t ea_policy_size(void);
+EA_API size_t ea_policy_size(void);
 
 /* Checks a bundle completely and makes policy ready for use over it.
    policy: memory of at least size bytes, aligned to 16. bytes: aligned to 64; kept, not copied.
    offset: where the violation is, in bytes from the bundle's start; 0 on success. May be NULL.
    Returns EA_OK, EA_E_ARGUMENT, EA_E_MEMORY, EA_E_ALIGNMENT or a status of bundle.md §8; on
    failure policy holds nothing and every call with it returns EA_E_ARGUMENT. */
-int32_t ea_policy_open(ea_policy *policy, size_t size, const void *bytes, size_t length,
-                       uint64_t *offset);
+EA_API int32_t ea_policy_open(ea_policy *policy, size_t size, const void *bytes, size_t length,
+                              uint64_t *offset);
 
 /* Runs the bundle's test vectors: bundle.md §7. context: memory as for ea_context_encode, left
    unusable. failed: index of the first vector that does not hold (EA_NONE if all do), may be NULL.
    Returns EA_OK, EA_E_VECTOR, or as ea_context_encode for memory and arguments. */
-int32_t ea_policy_verify(const ea_policy *policy, ea_context *context, size_t size,
-                         uint32_t *failed);
+EA_API int32_t ea_policy_verify(const ea_policy *policy, ea_context *context, size_t size,
+                                uint32_t *failed);
 
 /* Describes a policy. info->struct_size must be set. EA_OK or EA_E_ARGUMENT. */
-int32_t ea_policy_info(const ea_policy *policy, ea_info *info);
+EA_API int32_t ea_policy_info(const ea_policy *policy, ea_info *info);
 
 /* Describes the feature of this index. EA_OK or EA_E_ARGUMENT. */
-int32_t ea_policy_feature(const ea_policy *policy, uint32_t index, ea_feature *feature);
+EA_API int32_t ea_policy_feature(const ea_policy *policy, uint32_t index, ea_feature *feature);
 
 /* Word `word` of feature `index`'s vocabulary. EA_OK or EA_E_ARGUMENT. */
-int32_t ea_policy_word(const ea_policy *policy, uint32_t index, uint32_t word, ea_text *text);
+EA_API int32_t ea_policy_word(const ea_policy *policy, uint32_t index, uint32_t word,
+                              ea_text *text);
 
 /* Entry `index` of the bundle's meta. EA_OK or EA_E_ARGUMENT. */
-int32_t ea_policy_meta(const ea_policy *policy, uint32_t index, ea_text *key, ea_text *value);
+EA_API int32_t ea_policy_meta(const ea_policy *policy, uint32_t index, ea_text *key,
+                              ea_text *value);
 
 /* Test vector `index` of the bundle: its context map and its hash. EA_OK or EA_E_ARGUMENT. */
-int32_t ea_policy_vector(const ea_policy *policy, uint32_t index, ea_text *context,
-                         uint64_t *hash);
+EA_API int32_t ea_policy_vector(const ea_policy *policy, uint32_t index, ea_text *context,
+                                uint64_t *hash);
 
 /* Index of the title with this id, or EA_NONE. */
-uint32_t ea_title_find(const ea_policy *policy, const void *id, size_t length);
+EA_API uint32_t ea_title_find(const ea_policy *policy, const void *id, size_t length);
 
 /* Index of each title of a page. ids: the ids one after the other; ends: count ends (exclusive)
    in ids, not decreasing. An id that is not found gives EA_NONE. EA_OK or EA_E_ARGUMENT. */
-int32_t ea_title_find_page(const ea_policy *policy, const void *ids, const uint32_t *ends,
-                           size_t count, uint32_t *titles);
+EA_API int32_t ea_title_find_page(const ea_policy *policy, const void *ids, const uint32_t *ends,
+                                  size_t count, uint32_t *titles);
 
 /* Id of a title, and its rows: first and number. Any out pointer may be NULL.
    EA_OK, EA_E_ARGUMENT or EA_E_TITLE. */
-int32_t ea_title_info(const ea_policy *policy, uint32_t title, ea_text *id, uint32_t *first,
-                      uint32_t *count);
+EA_API int32_t ea_title_info(const ea_policy *policy, uint32_t title, ea_text *id, uint32_t *first,
+                             uint32_t *count);
 
 /* Id of a row's artwork. EA_OK or EA_E_ARGUMENT. */
-int32_t ea_artwork_id(const ea_policy *policy, uint32_t row, ea_text *id);
+EA_API int32_t ea_artwork_id(const ea_policy *policy, uint32_t row, ea_text *id);
 
 /* The weights of a row as they act on u, k floats: f32 rows as stored, i8 rows code times scale;
    and its bias. bias may be NULL. EA_OK, EA_E_ARGUMENT, or EA_E_CAPACITY (capacity < k). */
-int32_t ea_row_weights(const ea_policy *policy, uint32_t row, float *weights, size_t capacity,
-                       float *bias);
+EA_API int32_t ea_row_weights(const ea_policy *policy, uint32_t row, float *weights,
+                              size_t capacity, float *bias);
 
 /* Bytes an ea_context of this policy needs; 0 for a policy that is not open. */
-size_t ea_context_size(const ea_policy *policy);
+EA_API size_t ea_context_size(const ea_policy *policy);
 
 /* Encodes a context map (MessagePack, decision.md §3) for this policy.
    context: memory of at least size bytes, aligned to 16. seed: decides the draws. unit: key of
    the member profile on this device, for cells. report may be NULL.
    Returns EA_OK, EA_E_ARGUMENT, EA_E_MEMORY, EA_E_ALIGNMENT or a status of decision.md §3; on
    failure the context is unusable (EA_E_FOREIGN). */
-int32_t ea_context_encode(const ea_policy *policy, ea_context *context, size_t size,
-                          const void *map, size_t map_length, uint64_t seed, uint64_t unit,
-                          ea_report *report);
+EA_API int32_t ea_context_encode(const ea_policy *policy, ea_context *context, size_t size,
+                                 const void *map, size_t map_length, uint64_t seed, uint64_t unit,
+                                 ea_report *report);
 
 /* The encoded slots, policy's `slots` floats. For i8 rows also as quantised (may be NULL):
    `k` signed bytes and the scale σ, both 0 for f32 rows.
    EA_OK, EA_E_ARGUMENT, EA_E_FOREIGN, or EA_E_CAPACITY (capacity < slots). */
-int32_t ea_context_vector(const ea_policy *policy, const ea_context *context, float *slots,
-                          size_t capacity, int8_t *codes, float *scale);
+EA_API int32_t ea_context_vector(const ea_policy *policy, const ea_context *context, float *slots,
+                                 size_t capacity, int8_t *codes, float *scale);
 
 /* Decides one title (index, or EA_NONE for one the bundle does not have).
    EA_OK (also where no artwork may be shown: see reason), EA_E_ARGUMENT, EA_E_FOREIGN or
    EA_E_TITLE (an index out of range that is not EA_NONE). */
-int32_t ea_select(const ea_policy *policy, const ea_context *context, uint32_t title,
-                  const ea_limits *limits, ea_decision *decision);
+EA_API int32_t ea_select(const ea_policy *policy, const ea_context *context, uint32_t title,
+                         const ea_limits *limits, ea_decision *decision);
 
 /* Decides count titles, each exactly as ea_select would. On EA_E_TITLE decisions are written up
    to the offending title. */
-int32_t ea_select_page(const ea_policy *policy, const ea_context *context,
-                       const uint32_t *titles, size_t count, const ea_limits *limits,
-                       ea_decision *decisions);
+EA_API int32_t ea_select_page(const ea_policy *policy, const ea_context *context,
+                              const uint32_t *titles, size_t count, const ea_limits *limits,
+                              ea_decision *decisions);
 
 /* All candidates of a title with the probability each has of being shown under limits.
    count and total (may be NULL) receive the number of candidates and the n's denominator.
    EA_OK, EA_E_ARGUMENT, EA_E_FOREIGN, EA_E_TITLE, or EA_E_CAPACITY. */
-int32_t ea_propensities(const ea_policy *policy, const ea_context *context, uint32_t title,
-                        const ea_limits *limits, ea_candidate *candidates, size_t capacity,
-                        uint32_t *count, uint32_t *total);
+EA_API int32_t ea_propensities(const ea_policy *policy, const ea_context *context, uint32_t title,
+                               const ea_limits *limits, ea_candidate *candidates, size_t capacity,
+                               uint32_t *count, uint32_t *total);
 
 /* Scores of all rows, policy's `artworks` floats. EA_OK, EA_E_ARGUMENT, EA_E_FOREIGN, or
    EA_E_CAPACITY (capacity < artworks). */
-int32_t ea_scores(const ea_policy *policy, const ea_context *context, float *scores,
-                  size_t capacity);
+EA_API int32_t ea_scores(const ea_policy *policy, const ea_context *context, float *scores,
+                         size_t capacity);
 
 /* The hash of decision.md §8 for this context. EA_OK, EA_E_ARGUMENT or EA_E_FOREIGN. */
-int32_t ea_context_hash(const ea_policy *policy, const ea_context *context, uint64_t *hash);
+EA_API int32_t ea_context_hash(const ea_policy *policy, const ea_context *context, uint64_t *hash);
 
 /* ---- the feedback log: feedback.md ---- */
 
@@ -364,29 +366,29 @@ typedef struct {
 
 /* Begins a segment in memory (aligned to 8, zero, at least 64 bytes). segment->struct_size must
    be set. stream: not 0. EA_OK, EA_E_ARGUMENT, EA_E_MEMORY or EA_E_ALIGNMENT. */
-int32_t ea_segment_start(ea_segment *segment, void *memory, size_t size, uint64_t stream,
-                         uint32_t first, uint64_t time);
+EA_API int32_t ea_segment_start(ea_segment *segment, void *memory, size_t size, uint64_t stream,
+                                uint32_t first, uint64_t time);
 
 /* Appends one event, whose sequence is segment->next before the call. body: 1 to 2^17 bytes.
    EA_OK, EA_E_ARGUMENT, or EA_E_CAPACITY: seal the segment and start another. */
-int32_t ea_segment_append(ea_segment *segment, const void *body, size_t size);
+EA_API int32_t ea_segment_append(ea_segment *segment, const void *body, size_t size);
 
 /* Appends an impression. As ea_segment_append. */
-int32_t ea_segment_impression(ea_segment *segment, const ea_impression *impression);
+EA_API int32_t ea_segment_impression(ea_segment *segment, const ea_impression *impression);
 
 /* Appends an impression of a decision with an artwork. As ea_segment_append, or EA_E_TITLE for a
    decision without one or of another policy's size. */
-int32_t ea_segment_shown(ea_segment *segment, const ea_policy *policy,
-                         const ea_decision *decision, uint32_t context, uint32_t slot_row,
-                         uint32_t slot_column, uint64_t at);
+EA_API int32_t ea_segment_shown(ea_segment *segment, const ea_policy *policy,
+                                const ea_decision *decision, uint32_t context, uint32_t slot_row,
+                                uint32_t slot_column, uint64_t at);
 
 /* Reads the header. EA_OK, EA_E_ARGUMENT, EA_E_TRUNCATED, EA_E_MAGIC, EA_E_VERSION (format is
    set) or EA_E_CRC. */
-int32_t ea_segment_header(const void *memory, size_t size, ea_header *header);
+EA_API int32_t ea_segment_header(const void *memory, size_t size, ea_header *header);
 
 /* The next intact frame, resynchronising over damage. EA_OK (frame->body NULL at the end) or
    EA_E_ARGUMENT. */
-int32_t ea_segment_next(const void *memory, size_t size, uint64_t stream, ea_frame *frame);
+EA_API int32_t ea_segment_next(const void *memory, size_t size, uint64_t stream, ea_frame *frame);
 
 /* cffi] */
 

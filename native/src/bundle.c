@@ -17,6 +17,7 @@ static int same_text(ea_text a, ea_text b) {
 /* The body's next key. */
 static void read_key(ea__reader *reader, ea_text name) {
     ea__value value = ea__read(reader, EA__STR);
+    if (reader->status) return;
     if (!same_text((ea_text){(const char *)value.data, value.size}, name))
         ea__fail(reader, ea__is_utf8(value.data, value.size) ? EA_E_KEY : EA_E_UTF8,
                  value.offset);
@@ -24,11 +25,12 @@ static void read_key(ea__reader *reader, ea_text name) {
 
 /* ---- arrays ---- */
 
-#define ANY_LENGTH SIZE_MAX
+#define ANY_LENGTH UINT64_MAX
 
 /* An array (bundle.md §3) of `size` bytes of data, or of any multiple of `unit` of them up to
-   `most` units. Returns the data, its size through `found`. */
-static const void *array(ea__reader *reader, size_t size, size_t unit, size_t most,
+   `most` units. Returns the data, its size through `found`. A product of counts passes 2^32, and
+   with it a 32-bit size_t: hence 64 bits. */
+static const void *array(ea__reader *reader, uint64_t size, size_t unit, size_t most,
                          size_t *found) {
     size_t start = reader->at;
     if (found) *found = 0;
@@ -251,11 +253,11 @@ static int ascends(ea_text a, ea_text b) {
 static void read_words(ea__reader *reader, ea_policy *policy) {
     uint32_t count = policy->words.count;
     key(reader, "word_ends");
-    policy->words.ends = array(reader, 4 * (size_t)count, 4, 0, 0);
+    policy->words.ends = array(reader, 4 * (uint64_t)count, 4, 0, 0);
     key(reader, "word_text");
     table_text(reader, &policy->words, 0);
     key(reader, "word_order");
-    const uint16_t *order = array(reader, 2 * (size_t)count, 2, 0, 0);
+    const uint16_t *order = array(reader, 2 * (uint64_t)count, 2, 0, 0);
     policy->word_order = order;
     for (uint32_t f = 0; f < policy->features && !reader->status; f++) {
         const ea__feature *feature = policy->feature + f;
@@ -278,20 +280,20 @@ static void read_titles(ea__reader *reader, ea_policy *policy) {
     table_text(reader, &policy->titles, 1);
 
     key(reader, "title_hash");
-    const uint64_t *hash = policy->title_hash = array(reader, 8 * (size_t)count, 8, 0, 0);
+    const uint64_t *hash = policy->title_hash = array(reader, 8 * (uint64_t)count, 8, 0, 0);
     for (uint32_t t = 0; t < count && !reader->status; t++) {
         ea_text id = ea__string(&policy->titles, t);
         if (hash[t] != ea_hash(EA__DOMAIN_TITLE, 0, id.data, id.length))
             ea__fail(reader, EA_E_HASH, offset_of(reader, hash + t));
     }
     key(reader, "title_order");
-    const uint32_t *order = policy->title_order = array(reader, 4 * (size_t)count, 4, 0, 0);
+    const uint32_t *order = policy->title_order = array(reader, 4 * (uint64_t)count, 4, 0, 0);
     for (uint32_t i = 0; i < count && !reader->status; i++)
         if (order[i] >= count || (i && hash[order[i - 1]] >= hash[order[i]]))
             ea__fail(reader, EA_E_ORDER, offset_of(reader, order + i));
 
     key(reader, "title_rows");
-    const uint32_t *rows = policy->title_rows = array(reader, 4 * (size_t)count, 4, 0, 0);
+    const uint32_t *rows = policy->title_rows = array(reader, 4 * (uint64_t)count, 4, 0, 0);
     uint32_t last = 0;
     for (uint32_t t = 0; t < count && !reader->status; t++) {
         if (rows[t] < last) ea__fail(reader, EA_E_ORDER, offset_of(reader, rows + t));
@@ -332,9 +334,8 @@ static void check_distinct(ea__reader *reader, const ea_policy *policy) {
 }
 
 static void read_artworks(ea__reader *reader, ea_policy *policy) {
-    size_t count = policy->artworks.count;
     key(reader, "artwork_ends");
-    policy->artworks.ends = array(reader, 4 * count, 4, 0, 0);
+    policy->artworks.ends = array(reader, 4 * (uint64_t)policy->artworks.count, 4, 0, 0);
     key(reader, "artwork_text");
     table_text(reader, &policy->artworks, 1);
     check_distinct(reader, policy);
@@ -345,7 +346,7 @@ static void read_rows(ea__reader *reader, ea_policy *policy, const ea__value *bo
     size_t at = reader->at;
     ea_text kind = ea__read_text(reader, 0, SIZE_MAX);
     if (reader->status) return;
-    size_t count = policy->artworks.count;
+    uint64_t count = policy->artworks.count;
     if (is(kind, "f32")) policy->rows_kind = EA_ROWS_F32;
     else if (is(kind, "i8")) policy->rows_kind = EA_ROWS_I8;
     else ea__fail(reader, EA_E_KEY, at);
@@ -358,7 +359,7 @@ static void read_rows(ea__reader *reader, ea_policy *policy, const ea__value *bo
         if (!reader->status) check_i8_rows(reader, policy);
         key(reader, "scales");
         policy->scales = array(reader, 4 * count, 4, 0, 0);
-        if (!reader->status) check_floats(reader, policy->scales, count, 1);
+        if (!reader->status) check_floats(reader, policy->scales, policy->artworks.count, 1);
     } else {
         policy->stride = (policy->k + 7) & ~7u;
         policy->weights_f32 = array(reader, 4 * count * policy->stride, 4, 0, 0);
@@ -366,7 +367,7 @@ static void read_rows(ea__reader *reader, ea_policy *policy, const ea__value *bo
     }
     key(reader, "bias");
     policy->bias = array(reader, 4 * count, 4, 0, 0);
-    if (!reader->status) check_floats(reader, policy->bias, count, 0);
+    if (!reader->status) check_floats(reader, policy->bias, policy->artworks.count, 0);
 }
 
 static void read_vectors(ea__reader *reader, ea_policy *policy) {
@@ -435,6 +436,7 @@ size_t ea_policy_size(void) {
 int32_t ea_policy_open(ea_policy *policy, size_t size, const void *bytes, size_t length,
                        uint64_t *offset) {
     if (offset) *offset = 0;
+    if (policy && size >= sizeof policy->magic && !((uintptr_t)policy & 15)) policy->magic = 0;
     if (!policy || (!bytes && length)) return EA_E_ARGUMENT;
     if (size < sizeof *policy) return EA_E_MEMORY;
     if (((uintptr_t)policy & 15) || ((uintptr_t)bytes & 63)) return EA_E_ALIGNMENT;

@@ -250,7 +250,7 @@ static void encode_map(encoder *e) {
 
 size_t ea_context_size(const ea_policy *policy) {
     if (!ea__is_open(policy)) return 0;
-    return sizeof(ea_context) + policy->stride * (sizeof(float) + sizeof(int8_t)) + 8;
+    return sizeof(ea_context) + policy->stride * (sizeof(float) + sizeof(int8_t));
 }
 
 int32_t ea_context_encode(const ea_policy *policy, ea_context *context, size_t size,

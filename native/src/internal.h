@@ -140,17 +140,18 @@ struct ea_policy {
 
 /* Followed in the caller's memory by `stride` floats u and `stride` codes q. */
 struct ea_context {
-    uint64_t magic;
+    _Alignas(16) uint64_t magic;
     const ea_policy *policy;
     uint64_t seed, unit;
     uint64_t d0, d1; /* draw key */
     uint32_t crc;    /* of the policy: an object reopened at the same address is another policy */
     float sigma;     /* scale of q */
-    uint64_t reserved[2];
 };
 
 #define EA__POLICY_MAGIC 0x79636c6f702d6165u  /* "ea-polcy" */
 #define EA__CONTEXT_MAGIC 0x78746e6f632d6165u /* "ea-contx" */
+
+_Static_assert(sizeof(ea_context) % 16 == 0, "u follows, aligned to 16");
 
 static inline int ea__is_open(const ea_policy *policy) {
     return policy && policy->magic == EA__POLICY_MAGIC;

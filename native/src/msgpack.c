@@ -60,7 +60,13 @@ static lead_byte read_lead(uint8_t byte) {
    elements, which follow as values. Strings and bytes lie inside the input completely. On an error
    the type is EA__ERROR. */
 ea__value ea__read(ea__reader *reader, uint32_t types) {
-    ea__value value = {EA__ERROR, reader->at, 0, 0, 0, 0};
+    ea__value value; /* field by field: clang calls memset for an initialiser */
+    value.type = EA__ERROR;
+    value.offset = reader->at;
+    value.integer = 0;
+    value.real = 0;
+    value.data = 0;
+    value.size = 0;
     if (reader->status) return value;
     size_t left = reader->length - reader->at;
     if (!left) {
@@ -157,6 +163,7 @@ void ea__read_list_of(ea__reader *reader, uint32_t count) {
 ea_text ea__read_text(ea__reader *reader, size_t least, size_t most) {
     static const ea_text none = {"", 0};
     ea__value value = ea__read(reader, EA__STR);
+    if (reader->status) return none;
     if (value.size < least || value.size > most) ea__fail(reader, EA_E_LIMIT, value.offset);
     else if (!ea__is_utf8(value.data, value.size)) ea__fail(reader, EA_E_UTF8, value.offset);
     if (reader->status) return none;

@@ -423,6 +423,7 @@ def test_more_events_than_a_batch_may_have_are_to_be_halved() -> None:
 
 
 BOMBS = {
+    "short strings": b"\xdd\x00\x01\x00\x00" + b"\xa2ab" * 65_536,
     "empty lists and maps": b"\xdd\x00\x01\x00\x00" + b"\x90\x80" * 32_768,
     "lists that promise more": b"\xdd\x00\x02\x00\x00",
 }

@@ -16,9 +16,10 @@ MAX_INFLATED = 2**24
 MAX_EVENTS = 65_536
 """The limits of feedback.md §6."""
 
+MAX_CONTAINERS = 4 * MAX_EVENTS
 MAX_ELEMENTS = 20 * MAX_EVENTS
-"""Lists, maps and their elements together. An event has at most 15; without a bound, a body of
-empty lists would take seventy times its size in memory."""
+"""Lists and maps, and their elements. An event has at most 2 and 13; without a bound, a body of
+empty lists would take seventy times its size in memory, and seconds."""
 
 
 def inflate(body: bytes) -> bytes:
@@ -85,7 +86,8 @@ class _Bound:
     """Counts elements while they are read."""
 
     def __init__(self) -> None:
-        self._left = MAX_ELEMENTS
+        self._containers = 0
+        self._elements = 0
 
     def list_hook(self, values: list[Any]) -> list[Any]:
         self._take(len(values))
@@ -96,9 +98,13 @@ class _Bound:
         return values
 
     def _take(self, elements: int) -> None:
-        self._left -= elements + 1
-        if self._left < 0:
-            raise BatchError(422, f"batch: more than {MAX_ELEMENTS} elements")
+        self._containers += 1
+        self._elements += elements
+        if self._containers > MAX_CONTAINERS or self._elements > MAX_ELEMENTS:
+            raise BatchError(
+                422,
+                f"batch: more than {MAX_CONTAINERS} lists and maps, or {MAX_ELEMENTS} elements",
+            )
 
 
 def bodies(data: bytes, key: str) -> list[bytes]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import heapq
-import os
+import json
 import secrets
 import subprocess
 import sys
@@ -16,7 +16,6 @@ from datetime import datetime, timedelta, timezone
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import edgeart
@@ -47,7 +46,6 @@ class Counts:
     plays: int = 0
     batches: int = 0
     events: int = 0
-    bytes: int = 0
     corrected: int = 0
     lost: dict[str, int] = field(default_factory=dict)
 
@@ -78,6 +76,7 @@ class Circle:
         self._secret = secrets.token_bytes(32)
         self._token = secrets.token_urlsafe(24)
         self._stack = ExitStack()
+        self._busy = False  # whether anything was shown since last night
         self.counts = Counts()
 
     def __enter__(self) -> Circle:
@@ -144,6 +143,7 @@ class Circle:
                     raise ExportError(f"{title} could not be shown: {selector.last_error}")
                 seen.append(number[title, instead or artwork])
                 refs.append((selector, ref))
+        self._busy = True
         self.counts.shown += int(wave.showings.sum())
         followed = self._audience.respond(wave, np.array(seen))
         for view in np.flatnonzero(followed.taken).tolist():
@@ -157,8 +157,9 @@ class Circle:
         """Uploads, and attributes what has landed; what attribution gives out that is new."""
         self._pass(START_MS + day * DAY_MS)
         self._upload(self._uploaders[0])
-        if day % 3 == 0 or not self._later:
+        if day % 3 == 0 or not self._busy:
             self._upload(self._uploaders[1])
+        self._busy = False
         report = attribute(
             self._folder / "landing",
             self._folder / "attribution",
@@ -226,14 +227,15 @@ class _Collector:
         while time.monotonic() < give_up:
             for line in self._log.read_bytes().splitlines():
                 if b'"ready"' in line:
-                    known = msgpack and __import__("json").loads(line)
+                    known = json.loads(line)
                     url = f"http://{known['host']}:{known['port']}"
                     with urlopen(f"{url}/health", timeout=10):  # noqa: S310 - our own address
                         return url
             if self._process.poll() is not None:
                 break
             time.sleep(0.05)
-        raise ExportError(f"the collector did not start; see {self._log}")
+        said = self._log.read_text(encoding="utf-8", errors="replace").strip()
+        raise ExportError(f"the collector did not start: {said[-500:] or 'it said nothing'}")
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()

@@ -63,8 +63,8 @@ class Audience:
         self,
         seed: int,
         *,
-        members: int = 20_000,
-        visit_share: float = 0.2,
+        members: int = 30_000,
+        visit_share: float = 0.13,
         strength: Strength | None = None,
     ) -> None:
         self.seed, self.members = seed, members
@@ -75,7 +75,7 @@ class Audience:
         self._known = self.truth.earlier_plays(plays.tolist(), rng)
         self._country = rng.choice(len(COUNTRIES), size=members, p=(0.4, 0.25, 0.2, 0.15))
         self._favourite = rng.choice(len(DEVICES), size=members, p=(0.55, 0.3, 0.15))
-        self._habit = rng.beta(1.0, 1 / visit_share - 1, members)
+        self._habit = rng.beta(2.0, 2 / visit_share - 2, members)
         self._taken = np.zeros((members, len(self.catalogue.titles)), dtype=bool)
         self._maps = [self._map(i) for i in range(members)]
 

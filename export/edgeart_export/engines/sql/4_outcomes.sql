@@ -15,9 +15,10 @@ GROUP BY stream, sequence, ref_stream, ref_sequence, minutes;
 CREATE TEMP TABLE play AS
 WITH logged AS (
     SELECT
-        nullif(ref, '') AS ref, nullif(subject, '') AS subject, nullif(title, '') AS title,
-        epoch_ms(started) AS started, minutes::FLOAT AS minutes,
-        coalesce(autoplay, false) AS autoplay
+        -- The casts are for columns of nothing but nulls, which come as integers.
+        nullif(ref::VARCHAR, '') AS ref, nullif(subject::VARCHAR, '') AS subject,
+        nullif(title::VARCHAR, '') AS title, epoch_ms(started) AS started,
+        minutes::FLOAT AS minutes, coalesce(autoplay::BOOLEAN, false) AS autoplay
     FROM read_parquet(getvariable('plays'), union_by_name = true, hive_partitioning = false)
 ),
 once AS (

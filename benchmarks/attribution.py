@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attribution at full size: exact against the generated truth, and what it costs beside its SQL.
+
+`python benchmarks/attribution.py` prints one JSON object. CPU is user and system time of a process
+of its own, the median of several; `sql` runs the committed SQL files in DuckDB on the same inputs
+and settings and writes their results with COPY, nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+ROOT = Path(__file__).resolve().parents[1]
+if __name__ == "__main__":  # run as a file: the project's folders are not on the path
+    sys.path[:0] = [str(ROOT), str(ROOT / "export")]
+
+import duckdb  # noqa: E402
+
+from edgeart_export.attribution import attribute  # noqa: E402
+from edgeart_export.attribution_tables import EXPOSURES, landed, with_templates  # noqa: E402
+from edgeart_export.engines import Job  # noqa: E402
+from edgeart_export.engines.duckdb import COUNTS, STEPS, DuckDBEngine, sql, variables  # noqa: E402
+from tests.support import attribution_truth, impression_generator  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HOUR = 3_600_000
+WINDOW, LATENESS, MINUTES = 24 * HOUR, 48 * HOUR, 10.0
+EARLY = datetime(2025, 12, 10, tzinfo=timezone.utc)
+LATE = datetime(2026, 6, 1, tzinfo=timezone.utc)
+BARS = {"cpu_over_sql": 1.5, "cpu_4n_over_n": 4.6}
+
+EXAMPLE = """
+example:
+  python benchmarks/attribution.py                        two million impressions, minutes
+  python benchmarks/attribution.py --impressions 100000   a quick look
+
+exit codes: 0 exact and within the bars; 1 not; 2 wrong usage
+"""
+
+
+def exactness(folder: Path) -> dict[str, Any]:
+    """Two runs, the first without half of the plays, against the plain reading of the rules."""
+    plays = sorted(folder.glob("plays-*.parquet"))
+    memory = attribution_truth.Memory()
+    runs = []
+    for now, log in ((EARLY, plays[:1]), (LATE, plays)):
+        report = attribute(folder / "landing", folder / "state", folder / "out", plays=log, now=now)
+        expected = attribution_truth.attribute(
+            folder / "landing",
+            log,
+            memory,
+            window=WINDOW,
+            lateness=LATENESS,
+            minutes=MINUTES,
+            now=round(now.timestamp() * 1000),
+        )
+        found = attribution_truth.read([report.file] if report.file else [], EXPOSURES.names)
+        same = list(found) == expected
+        runs.append({"equal": same, "rows": len(expected), "counts": report.counts})
+    return {"equal": all(run["equal"] for run in runs), "runs": runs}
+
+
+def pipeline(folder: Path, memory: str) -> dict[str, int]:
+    """What is measured: one run from an empty state."""
+    with tempfile.TemporaryDirectory(dir=folder) as work:
+        report = attribute(
+            folder / "landing",
+            Path(work) / "state",
+            Path(work) / "out",
+            plays=sorted(folder.glob("plays-*.parquet")),
+            now=LATE,
+            engine=DuckDBEngine(memory=memory, temp=Path(work)),
+        )
+    return report.counts
+
+
+def sql_alone(folder: Path, memory: str) -> dict[str, int]:
+    """The committed SQL on the same inputs, its results written with COPY."""
+    files: dict[str, Sequence[Path]] = {
+        **landed(folder / "landing"),
+        "plays": sorted(folder.glob("plays-*.parquet")),
+        "emitted": [],
+        "credited": [],
+    }
+    with tempfile.TemporaryDirectory(dir=folder) as work:
+        job = Job(
+            files=with_templates(files, Path(work)),
+            window_ms=WINDOW,
+            minutes=MINUTES,
+            mature_until=round(LATE.timestamp() * 1000) - WINDOW - LATENESS,
+            compact=False,
+        )
+        settings = {"memory_limit": memory, "temp_directory": work, "TimeZone": "UTC"}
+        with duckdb.connect(config={**settings, "preserve_insertion_order": False}) as connection:
+            for name, value in variables(job).items():
+                connection.execute(f"SET VARIABLE {name} = $1", [value])
+            for name in STEPS:
+                connection.execute(sql(name))
+            for result in ("exposures", "emitted", "credited"):
+                target = f"{work}/{result}.parquet"
+                connection.execute(f"COPY (FROM {result}_out) TO '{target}' (COMPRESSION zstd)")
+            counted = connection.execute(sql(COUNTS))
+            names = [column[0] for column in counted.description or []]
+            return dict(zip(names, counted.fetchall()[0], strict=True))
+
+
+def measure(what: str, folder: Path, memory: str, rounds: int) -> dict[str, Any]:
+    """Median CPU seconds and largest resident memory of processes that do it."""
+    taken = []
+    for _ in range(rounds):
+        command = [sys.executable, __file__, "--one", what, str(folder), "--memory", memory]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        taken.append(json.loads(done.stdout))
+    return {
+        "cpu_seconds": statistics.median(one["cpu_seconds"] for one in taken),
+        "all_cpu_seconds": [one["cpu_seconds"] for one in taken],
+        "peak_megabytes": max(one["peak_megabytes"] for one in taken),
+        "emitted": taken[0]["emitted"],
+    }
+
+
+def one(what: str, folder: Path, memory: str) -> dict[str, Any]:
+    """In a process of its own: does it once. Imports are not counted, they are the same."""
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    counts = {"pipeline": pipeline, "sql": sql_alone}[what](folder, memory)
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {
+        "cpu_seconds": round(cpu, 3),
+        "peak_megabytes": round(after.ru_maxrss / 1024),  # ru_maxrss is in KiB on Linux
+        "emitted": counts["emitted"],
+    }
+
+
+def compare(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """The whole benchmark."""
+    small, large = folder / "n", folder / "4n"
+    rows = impression_generator.generate(small, options.impressions, seed=1).rows
+    impression_generator.generate(large, 4 * options.impressions, seed=2)
+    result: dict[str, Any] = {"impressions": options.impressions, "rows": rows}
+    if not options.no_truth:
+        result["truth"] = exactness(small)
+    for name, what, where in (
+        ("sql", "sql", small),
+        ("pipeline", "pipeline", small),
+        ("pipeline_4n", "pipeline", large),
+    ):
+        result[name] = measure(what, where, options.memory, options.rounds)
+    if result["sql"]["emitted"] != result["pipeline"]["emitted"]:
+        message = "the SQL alone and the pipeline gave out different numbers of exposures"
+        raise RuntimeError(message)
+    cpu = {name: result[name]["cpu_seconds"] for name in ("sql", "pipeline", "pipeline_4n")}
+    result["cpu_over_sql"] = round(cpu["pipeline"] / cpu["sql"], 3)
+    result["cpu_4n_over_n"] = round(cpu["pipeline_4n"] / cpu["pipeline"], 3)
+    result["memory_limit"] = options.memory
+    result["bars"] = BARS
+    result["met"] = {
+        "truth": result.get("truth", {}).get("equal"),
+        **{name: result[name] <= bar for name, bar in BARS.items()},
+    }
+    return result
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns 0 where the result is exact and within the bars, 1 where not."""
+    parser = argparse.ArgumentParser(
+        description="Measures attribution and compares it with the generated truth.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--impressions", type=int, default=2_000_000, help="default 2,000,000")
+    parser.add_argument("--memory", default="1GB", help="DuckDB's memory_limit (default 1GB)")
+    parser.add_argument("--rounds", type=int, default=3, help="processes per number (default 3)")
+    parser.add_argument("--no-truth", action="store_true", help="leave the comparison out")
+    parser.add_argument("--folder", type=Path, help="where to generate (default: the system's)")
+    parser.add_argument("--one", nargs=2, metavar=("WHAT", "FOLDER"), help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.one:
+        print(json.dumps(one(options.one[0], Path(options.one[1]), options.memory)))
+        return 0
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        result = compare(options, Path(folder))
+    print(json.dumps(result, indent=1))
+    return 0 if all(met is not False for met in result["met"].values()) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
