@@ -101,7 +101,7 @@ def sql_alone(folder: Path, memory: str) -> dict[str, int]:
             mature_until=round(LATE.timestamp() * 1000) - WINDOW - LATENESS,
             compact=False,
         )
-        settings = {"memory_limit": memory, "temp_directory": work, "TimeZone": "UTC"}
+        settings = {"memory_limit": memory, "temp_directory": work}
         with duckdb.connect(config={**settings, "preserve_insertion_order": False}) as connection:
             for name, value in variables(job).items():
                 connection.execute(f"SET VARIABLE {name} = $1", [value])
@@ -120,7 +120,7 @@ def measure(what: str, folder: Path, memory: str, rounds: int) -> dict[str, Any]
     taken = []
     for _ in range(rounds):
         command = [sys.executable, __file__, "--one", what, str(folder), "--memory", memory]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         taken.append(json.loads(done.stdout))
     return {
         "cpu_seconds": statistics.median(one["cpu_seconds"] for one in taken),

@@ -30,7 +30,7 @@ def read_log(directory: Path) -> Iterator[tuple[str, Segment]]:
         raise NotADirectoryError(0, "not a directory; name the log's directory", str(directory))
     for folder, state in ((directory, "sealed"), (directory / "quarantine", "quarantined")):
         if folder.is_dir():
-            for sealed in segments.sealed_in(str(folder)):
+            for sealed, _, _ in segments.sealed_in(str(folder)):
                 data = Path(sealed.path).read_bytes()
                 yield state, read_segment(data, sealed.stream, sealed.first)
     for path, stream, first in segments.actives_in(str(directory)):

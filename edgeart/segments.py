@@ -77,18 +77,23 @@ def parse_sealed(directory: str, name: str) -> Sealed | None:
     return Sealed(os.path.join(directory, name), stream, first, last) if first <= last else None
 
 
-def sealed_in(directory: str) -> list[Sealed]:
-    """All sealed segments, the longest untouched first."""
+def sealed_in(directory: str) -> list[tuple[Sealed, int, int]]:
+    """All sealed segments, the longest untouched first, each with its age mark and size.
+
+    The mark is the file's modification time, nanoseconds since 1970; the size is in bytes. Files
+    that are deleted meanwhile (an upload runs beside) are left out.
+    """
     found = []
     with os.scandir(directory) as entries:
         for entry in entries:
             segment = parse_sealed(directory, entry.name)
             if segment is not None:
                 try:
-                    found.append((entry.stat().st_mtime_ns, segment.stream, segment.first, segment))
+                    stat = entry.stat()
                 except FileNotFoundError:
-                    continue  # uploaded meanwhile
-    return [segment for *_, segment in sorted(found)]
+                    continue
+                found.append((segment, stat.st_mtime_ns, stat.st_size))
+    return sorted(found, key=lambda entry: (entry[1], entry[0].stream, entry[0].first))
 
 
 def actives_in(directory: str) -> Iterator[tuple[str, int, int]]:
@@ -133,6 +138,14 @@ def seal(path: str, descriptor: int, used: int, stream: int, first: int, last: i
     os.rename(path, target)
     sync_directory(directory)
     return Sealed(target, stream, first, last)
+
+
+def remove(path: str) -> None:
+    """Deletes a file, if it is still there."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
 
 
 def sync_directory(directory: str) -> None:

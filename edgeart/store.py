@@ -48,7 +48,7 @@ class SegmentStore:
 
     def sealed(self) -> list[Sealed]:
         """All sealed segments, oldest first."""
-        return segments.sealed_in(self.directory)
+        return [segment for segment, _, _ in segments.sealed_in(self.directory)]
 
     def _recover(self) -> None:
         """Seals what earlier processes left open."""
@@ -72,21 +72,20 @@ class SegmentStore:
         The dropped ones, each with the reason: size or age.
         """
         oldest = time.time() * 1000 - self.max_age_ms  # by the files' own clock
-        sized = [(segment, os.stat(segment.path)) for segment in self.sealed()]
-        total = room + sum(stat.st_size for _, stat in sized)
+        sized = segments.sealed_in(self.directory)
+        total = room + sum(size for _, _, size in sized)
         dropped = []
-        for segment, stat in sized:
-            too_old = stat.st_mtime_ns // 1_000_000 < oldest
+        for segment, modified, size in sized:
+            too_old = modified // 1_000_000 < oldest
             if segment.path not in self.in_flight and (too_old or total > self.max_bytes):
-                os.unlink(segment.path)
-                total -= stat.st_size
+                segments.remove(segment.path)
+                total -= size
                 dropped.append((segment, "age" if too_old else "size"))
         return dropped
 
     def remove(self, segment: Sealed) -> None:
         """Deletes a segment that has arrived; a purge may have come first."""
-        if os.path.exists(segment.path):
-            os.unlink(segment.path)
+        segments.remove(segment.path)
 
     def set_aside(self, segment: Sealed) -> None:
         """Moves a segment to the quarantine, of which the newest few are kept."""
@@ -94,8 +93,8 @@ class SegmentStore:
         if os.path.exists(segment.path):
             name = os.path.basename(segment.path)
             os.replace(segment.path, os.path.join(self.quarantine, name))
-        for old in segments.sealed_in(self.quarantine)[:-_QUARANTINED]:
-            os.unlink(old.path)
+        for old, _, _ in segments.sealed_in(self.quarantine)[:-_QUARANTINED]:
+            segments.remove(old.path)
 
     def purge(self) -> None:
         """Deletes every segment, open ones and the quarantine too."""
@@ -103,4 +102,4 @@ class SegmentStore:
             if os.path.isdir(folder):
                 for name in os.listdir(folder):
                     if name.endswith(segments.SUFFIX):
-                        os.unlink(os.path.join(folder, name))
+                        segments.remove(os.path.join(folder, name))

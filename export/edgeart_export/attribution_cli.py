@@ -29,8 +29,10 @@ example:
       --window 24h --lateness 48h --minutes 10 --plays plays/*.parquet
 
 A run reads all that has landed and writes one Parquet file with what is new; run it again as often
-as you like. The state folder remembers what was given out: it belongs to one --out and one
-definition of the reward. A run that is killed changes nothing, or is finished by the next one.
+as you like. Give every run all play logs, not only the new ones: an older play may be what shows
+that a title had been started before it was shown. The state folder remembers what was given out:
+it belongs to one --out and one definition of the reward. A run that is killed changes nothing, or
+is finished by the next one.
 Columns, rules and the words of the report: docs/attribution.md.
 
 exit codes: 0 done, also where nothing was new; 1 failed, the message says where and what to do;
@@ -96,7 +98,7 @@ def register(commands: Any) -> None:
         action="extend",
         default=[],
         metavar="FILE",
-        help="external play log, Parquet: started, minutes, and ref or subject and title",
+        help="external play logs, all of them: started, minutes, and ref or subject and title",
     )
     sub.add_argument(
         "--now",

@@ -312,7 +312,14 @@ def test_a_play_belongs_to_the_latest_exposure_shown_at_or_before_its_start(
     assert report.counts["plays_by_subject"] == 1
 
 
-@pytest.mark.parametrize("started", [0.5, 26])
+def test_a_play_that_starts_when_the_window_ends_counts(landing: Landing) -> None:
+    landing.impression(landing.context(**SUBJECT), 1)
+    log = [{**SUBJECT, "title": "t", "started": 1 + 24, "minutes": 20}]
+    (row,), _ = run(landing, plays=[landing.plays(log)])
+    assert row["reward"] == 1
+
+
+@pytest.mark.parametrize("started", [0.5, 1 + 24 + MINUTE])
 def test_a_play_before_all_showings_or_after_the_window_belongs_to_none(
     landing: Landing, started: float
 ) -> None:

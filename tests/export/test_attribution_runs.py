@@ -160,6 +160,9 @@ def test_many_runs_leave_few_files_and_forget_nothing(
         assert len(run(landing, number + 1, [landing.plays(plays)])) == 1
         assert len(list((landing.folder / "state").glob("emitted-*"))) <= 3
         assert len(list((landing.folder / "state").glob("credited-*"))) <= 3
+    for part in ("emitted", "credited"):
+        remembered = [rows_of(path) for path in (landing.folder / "state").glob(f"{part}-*")]
+        assert sum(map(len, remembered)) == 8
     report = attribute_as_of(landing, 900, [landing.plays(plays)])
     assert report.file is None
     assert report.counts["plays_by_subject"] == 8

@@ -121,7 +121,9 @@ class Circle:
         showings, unloaded = wave.showings.tolist(), wave.unloaded.tolist()
         seen: list[int] = []
         refs: list[tuple[edgeart.Selector, str | None]] = []
-        visits = zip(wave.member.tolist(), wave.time.tolist(), wave.contexts, wave.pages, strict=True)
+        visits = zip(
+            wave.member.tolist(), wave.time.tolist(), wave.contexts, wave.pages, strict=True
+        )
         for visit, (member, at, values, page) in enumerate(visits):
             self._pass(START_MS + at)
             selector = edgeart.Selector(

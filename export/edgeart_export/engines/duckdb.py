@@ -76,7 +76,6 @@ class DuckDBEngine:
             "memory_limit": self.memory,
             "temp_directory": temp,
             "preserve_insertion_order": False,
-            "TimeZone": "UTC",
             # Nothing is fetched from anywhere.
             "autoinstall_known_extensions": False,
         }

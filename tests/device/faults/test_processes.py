@@ -120,3 +120,25 @@ def test_a_closed_log_refuses_events_and_a_selector_keeps_choosing(
     assert selector.errors == {"shown": 1}
     with pytest.raises(edgeart.errors.LogError, match="is closed"):
         log.shown(decision, None)
+
+
+def test_segments_that_vanish_while_they_are_counted_stop_no_recording(
+    tmp_path: Path, selector_of: MakeSelector
+) -> None:
+    with FeedbackLog(tmp_path, segment_bytes=4096, sync_seconds=0.001) as log:
+        selector = selector_of(log)
+        done = threading.Event()
+
+        def upload() -> None:
+            while not done.is_set():
+                for segment in log.seal():
+                    log.store.remove(segment)
+
+        uploading = threading.Thread(target=upload)
+        uploading.start()
+        for i in range(5000):
+            assert selector.shown(selector.select("title-3"), slot=(0, i)) is not None
+        done.set()
+        uploading.join()
+        assert not log.lost
+        assert not selector.errors

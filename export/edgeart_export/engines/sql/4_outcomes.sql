@@ -4,6 +4,9 @@
 -- Reads the variables `outcomes` and `plays`. Copies of an outcome differ in the time of receipt
 -- alone; of a play that the log has twice, the larger number of minutes holds.
 
+-- What a timestamp without a zone means beside others that have one.
+SET TimeZone = 'UTC';
+
 CREATE TEMP TABLE outcome AS
 SELECT
     stream, sequence, ref_stream, ref_sequence, minutes,
