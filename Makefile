@@ -17,7 +17,7 @@ DEVICE := $(shell find edgeart -name '*.py' -o -name '*.pyi' -o -name py.typed)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: force help demo test test-native test-python test-device lint lint-python lint-c format
-.PHONY: bench dist clean distclean
+.PHONY: bench bench-feedback sigkill attribution dist clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /:/' \
@@ -95,6 +95,16 @@ format: $(STAMP)/lint ## let ruff put the Python files in order
 
 bench: $(STAMP)/bench ## measure beside onnxruntime, numpy and Vowpal Wabbit
 	@"$(BIN)/python" -m benchmarks
+
+bench-feedback: $(STAMP)/bench ## measure recording beside sqlite3 and snowplow-tracker, and the wire
+	@"$(BIN)/python" -m benchmarks.feedback
+
+# Campaigns print JSON; make test runs a small version of each.
+sigkill: $(STAMP)/test ## kill a logging, uploading device KILLS times (1000) and count what arrived
+	@"$(BIN)/python" -m benchmarks.sigkill --kills $(or $(KILLS),1000)
+
+attribution: $(STAMP)/test ## attribute 2,000,000 impressions: truth, CPU and memory
+	@"$(BIN)/python" -m benchmarks.attribution
 
 dist: $(STAMP)/dist ## sdist and wheel of both distributions, in dist/
 	rm -rf dist

@@ -73,7 +73,8 @@ class Circle:
         self._folder = folder
         self._now = START_MS
         self._later: list[_Later] = []
-        self._secret = secrets.token_bytes(32)
+        # From the seed, so that the same seed gives the same days.
+        self._secret = sha256(b"device secret %d" % audience.seed).digest()
         self._token = secrets.token_urlsafe(24)
         self._stack = ExitStack()
         self._busy = False  # whether anything was shown since last night

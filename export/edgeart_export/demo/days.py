@@ -88,6 +88,23 @@ class Verdict:
         rows = self.rows[policy]
         return {"snips": rows.snips.estimate(), "sndr": rows.sndr.estimate()}
 
+    def to_json(self) -> dict[str, object]:
+        """For `--json`: plays per view, as shares."""
+        return {
+            "day": self.name,
+            "exposures": len(self.rows[UNIFORM].reward),
+            "truth": self.truth,
+            "closed": self.closed,
+            "gain": self.gain.to_json(),
+            "estimates": {
+                policy: {
+                    **{name: e.to_json() for name, e in self.estimates(policy).items()},
+                    "effective_sample_size": self.rows[policy].effective,
+                }
+                for policy in POLICIES
+            },
+        }
+
     def held(self) -> list[bool]:
         """Of each policy and estimator, whether the 95 % interval contains the truth."""
         return [
@@ -112,24 +129,33 @@ def opened(model: PolicyModel) -> edgeart.Policy:
     return edgeart.Policy.from_bytes(bundle_bytes(model))
 
 
-def live(audience: Audience, circle: Circle, days: int, progress: Progress) -> History:
+def live(
+    audience: Audience,
+    circle: Circle,
+    days: int,
+    progress: Progress,
+    publish: Callable[[PolicyModel], edgeart.Policy] = opened,
+) -> History:
     """Turns the circle for so many days, and waits until all that they showed is settled.
 
     The policy of a day was trained the night before on everything settled by then; while nothing
-    is, chance decides. Its sequence number is the day's.
+    is, chance decides. Its sequence number is the day's; publish: how it reaches the devices.
     """
     history = History(audience, Exposures(learning.schema()))
     model: PolicyModel | None = None
     plain: PolicyModel | None = None
     for day in range(1, days + SETTLING + 1):
         if day <= days:
-            titles = audience.catalogue.on(day)
-            chance = opened(learning.uniform(titles, day))
-            policies = {UNIFORM: Shares(chance)}
+            ruling = model or learning.uniform(audience.catalogue.on(day), day)
+            deciding = publish(ruling)
+            policies = {UNIFORM: Shares(deciding)}
             if model is not None and plain is not None:
-                policies[UNPERSONALISED] = Shares(opened(plain))
-                policies[CONTEXTUAL] = Shares(opened(model))
-            deciding = policies.get(CONTEXTUAL, policies[UNIFORM]).policy
+                chance = learning.uniform(model.titles, day)
+                policies = {
+                    UNIFORM: Shares(opened(chance)),
+                    UNPERSONALISED: Shares(opened(plain)),
+                    CONTEXTUAL: Shares(deciding),
+                }
             waves = []
             progress("show", day)
             for wave in audience.day(day):
@@ -148,6 +174,11 @@ def live(audience: Audience, circle: Circle, days: int, progress: Progress) -> H
             plain = learning.unpersonalised(model, history.exposures, rows, day + 1)
     history.last = model
     return history
+
+
+def steps(days: int) -> int:
+    """How often `live` and `judged` together call their progress, for so many days."""
+    return days + (days + SETTLING) + (days - SETTLING) + (days - SETTLING - 1)
 
 
 def judged(history: History, progress: Progress) -> list[Verdict]:

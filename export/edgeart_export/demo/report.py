@@ -222,7 +222,7 @@ def _card(card: Card, key: str) -> str:
     name = f"{card.title.name}: {card.artwork}"
     why = ", ".join(f"{words} {points:+.1f}" for words, points in card.reasons)
     if not card.best:
-        why = "tried out, to learn from it"
+        why = "tried out, to learn"
     badge = "" if card.best else "<em>explored</em>"
     return (
         f'<figure><div class="frame"><svg viewBox="0 0 320 180" role="img" '

@@ -47,7 +47,7 @@ grid-template-columns:1fr 1fr;gap:14px 12px}
 figure svg{display:block;width:100%;height:auto;border-radius:7px}
 figure em{position:absolute;top:6px;right:6px;background:#ffd166;color:#14171f;font-style:normal;
 font-size:10.5px;font-weight:700;border-radius:4px;padding:1px 6px}
-figcaption{color:#b9c0cc;font-size:11.5px;line-height:1.4;margin-top:6px;min-height:4.2em}
+figcaption{color:#b9c0cc;font-size:11.5px;line-height:1.4;margin-top:6px;min-height:3.3em}
 figcaption b{color:#fff}
 .notes dl{display:grid;grid-template-columns:max-content 1fr;gap:3px 24px;font-size:13.5px;
 margin-top:10px}
