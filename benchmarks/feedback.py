@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import sqlite3
-import statistics
 import sys
 import tempfile
 import threading
@@ -35,8 +34,11 @@ SECRET = bytes(range(32))
 
 def main(arguments: list[str] | None = None) -> int:
     """Prints the three measurements; returns 0."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.feedback", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.feedback",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
@@ -136,7 +138,7 @@ def _quantiles(ordered: list[int]) -> dict[str, float]:
 
 
 def measure_bytes(folder: Path) -> dict[str, dict[str, float]]:
-    """Bytes an impression of whole requests: head, body, context and all, in batches of 20 and 128."""
+    """Bytes an impression, of whole requests with context and all, in batches of 20 and 128."""
     result = {}
     for size in (20, 128):
         with _sink() as (url, sizes):
@@ -263,8 +265,6 @@ def show(result: dict[str, dict[str, dict[str, float]]]) -> None:
         for name, row in rows.items():
             table.add_row(name, *(f"{row[c]:.1f}" for c in columns))
         console.print(table)
-    spread = [row["p50"] for row in result["shown"].values()]
-    console.print(f"median of medians {statistics.median(spread):.1f} µs")
 
 
 if __name__ == "__main__":
