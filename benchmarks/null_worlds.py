@@ -2,8 +2,8 @@
 """Runs worlds in which nothing can be gained by personalising: how often is a gain claimed?
 
 `python -m benchmarks.null_worlds --seeds 100 > null-worlds.json`. Training and evaluation are those
-of the demonstration; decisions and responses meet in memory, without devices and HTTP. With `--taste`
-the same for the ordinary world, in which there is something to gain.
+of the demonstration; decisions and responses meet in memory, without devices and HTTP. With
+`--taste` the same for the ordinary world, in which there is something to gain.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ World = tuple[int, int, int, bool]
 
 
 def run(world: World) -> dict[str, Any]:
-    """One world: the gain of contextual over unpersonalised, all days, and the intervals that held."""
+    """One world: the gain of contextual over unpersonalised, and the intervals that held."""
     seed, members, days, taste = world
     strength = Strength() if taste else Strength().without_taste()
     audience = Audience(seed, members=members, strength=strength)

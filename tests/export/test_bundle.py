@@ -186,7 +186,7 @@ def test_a_written_bundle_has_the_permissions_of_any_new_file(
 def test_titles_whose_hashes_collide_are_refused_by_name(
     model: PolicyModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(edgeart, "title_hash", lambda title: 7)
+    monkeypatch.setattr(edgeart, "title_hash", lambda _: 7)
     with pytest.raises(ModelError, match=r"'title-0' and 'title-1' have the same hash.*rename one"):
         bundle_bytes(model)
 

@@ -39,7 +39,7 @@ class _Frame:
         )
 
 
-def lines(  # noqa: PLR0913 - what a chart says of itself
+def lines(
     drawn: Sequence[Line],
     *,
     size: tuple[float, float],
@@ -100,7 +100,7 @@ def lines(  # noqa: PLR0913 - what a chart says of itself
     return frame.svg(label, body)
 
 
-def bars(  # noqa: PLR0913 - what a chart says of itself
+def bars(
     heights: Sequence[float],
     *,
     size: tuple[float, float],
@@ -172,7 +172,7 @@ def _days(frame: _Frame, days: int) -> str:
     ) + _text(frame.across((days + 1) / 2), y + 38, "day", anchor="middle")
 
 
-def _text(  # noqa: PLR0913 - what a piece of text has
+def _text(
     x: float,
     y: float,
     words: str,

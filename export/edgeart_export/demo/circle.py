@@ -18,11 +18,12 @@ from pathlib import Path
 from types import TracebackType
 from urllib.request import urlopen
 
-import edgeart
 import msgpack
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+import edgeart
 
 from ..attribution import attribute
 from ..engines.duckdb import DuckDBEngine
@@ -80,7 +81,7 @@ class Circle:
         self._busy = False  # whether anything was shown since last night
         self.counts = Counts()
 
-    def __enter__(self) -> Circle:
+    def __enter__(self) -> Circle:  # noqa: PYI034 - nobody inherits it
         with ExitStack() as stack:
             url = stack.enter_context(_Collector(self._folder, self._token)).url
             self._logs = [
@@ -152,9 +153,10 @@ class Circle:
         for view in np.flatnonzero(followed.taken).tolist():
             end = START_MS + int(wave.time[wave.visit[view]] + followed.delay[view])
             minutes = float(followed.minutes[view])
-            self._report(*refs[view], end, minutes)
+            selector, ref = refs[view]
+            self._report(selector, ref, end, minutes)
             if minutes > 20:  # an app reports while the play goes on; the largest counts
-                self._report(*refs[view], end - 600_000, minutes - 10)
+                self._report(selector, ref, end - 600_000, minutes - 10)
 
     def night(self, day: int) -> Iterable[pa.Table]:
         """Uploads, and attributes what has landed; what attribution gives out that is new."""
@@ -213,10 +215,12 @@ class _Collector:
         command = [sys.executable, "-m", "edgeart_export", "collect", "--json", "--port", "0"]
         options = ["--landing", str(folder / "landing"), "--tokens", str(tokens), "--drain", "0"]
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen([*command, *options], stderr=log, stdout=log)
+            self._process = subprocess.Popen(  # noqa: S603 - this very interpreter
+                [*command, *options], stderr=log, stdout=log
+            )
         self.url = ""
 
-    def __enter__(self) -> _Collector:
+    def __enter__(self) -> _Collector:  # noqa: PYI034
         try:
             self.url = self._ready()
         except BaseException:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The circle over many days: show, collect, attribute, learn, publish, and judge what was published."""
+"""The circle over many days: show, collect, attribute, learn, publish, and judge the result."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import edgeart
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
+import edgeart
 
 from ..bundle import bundle_bytes
 from ..estimators import Estimate
@@ -59,6 +60,7 @@ class Day:
 
     @property
     def views(self) -> int:
+        """Views of the day."""
         return sum(len(wave.visit) for wave in self.waves)
 
 
@@ -75,6 +77,7 @@ class Verdict:
 
     @property
     def gain(self) -> Estimate:
+        """Contextual over unpersonalised, by SNDR."""
         return self.rows[CONTEXTUAL].sndr.minus(self.rows[UNPERSONALISED].sndr)
 
     @property

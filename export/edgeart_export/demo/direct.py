@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import hashlib
 
-import edgeart
 import numpy as np
 import pyarrow as pa
 
+import edgeart
+
 from ..simulate.audience import COLUMNS as PAGE_COLUMNS
 from ..simulate.audience import DAY_MS, Audience, Wave
-
 from .exposures import COLUMNS
 from .reward import MINUTES, SETTLED_MS, START_MS, WINDOW_MS
 

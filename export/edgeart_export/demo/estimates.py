@@ -35,6 +35,7 @@ class Terms:
     cluster: npt.NDArray[np.int64]
 
     def estimate(self) -> Estimate:
+        """The value with its clustered standard error."""
         return Estimate(self.value, mean(self.centred, self.cluster).se)
 
     def minus(self, other: Terms) -> Estimate:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The exposures that attribution has given so far, with its late corrections, ready to learn from."""
+"""The exposures that attribution has given so far, with late corrections, ready to learn from."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def uniform(titles: Titles, sequence: int) -> PolicyModel:
 def personal(
     exposures: Exposures, rows: Ints, titles: Titles, tags: Tags, sequence: int
 ) -> PolicyModel:
-    """A score per artwork and member, in three steps that each learn what the ones before left over.
+    """A score per artwork and member, in three steps that each learn what the ones before left.
 
     Three ridge regressions on the same features: per title (so that a title's popularity is not
     mistaken for an artwork's), weighted as if every artwork had been shown alike (so that it does
@@ -122,5 +122,5 @@ def unpersonalised(
         mean = vectors[title == key].mean(axis=0, dtype=np.float64)
         predicted = model.weights[part.start : part.stop] @ mean
         first = model.titles[key][int(np.argmax(predicted))]
-        best[key] = sorted(model.titles[key], key=lambda a, first=first: a != first)
+        best[key] = [first, *(a for a in model.titles[key] if a != first)]
     return blank(best, sequence, Fixed(), "unpersonalised")

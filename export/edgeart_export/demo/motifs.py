@@ -157,7 +157,8 @@ def _archive(c: Colours, rng: random.Random, _: str) -> str:
             f'<g transform="rotate({turn:.1f} {x} 76)">'
             f'<rect x="{x - 53}" y="21" width="110" height="112" fill="#000" opacity=".22"/>'
             f'<rect x="{x - 55}" y="18" width="110" height="112" fill="#fbf6ea"/>'
-            f'<rect x="{x - 45}" y="28" width="90" height="78" fill="{mix(c.light, c.bottom, 0.4)}"/>'
+            f'<rect x="{x - 45}" y="28" width="90" height="78" '
+            f'fill="{mix(c.light, c.bottom, 0.4)}"/>'
             f"{_circle(x + rng.uniform(-24, 24), 52, 11, c.accent, 0.85)}{inner}</g>"
         )
     holes = "".join(
@@ -236,7 +237,7 @@ def _bust(x: float, y: float, r: float, fill: str) -> str:
     )
 
 
-def _hill(  # noqa: PLR0913 - a curve between given edges
+def _hill(
     rng: random.Random,
     base: float,
     swing: float,

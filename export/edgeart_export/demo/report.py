@@ -58,7 +58,7 @@ def choices(history: History) -> Choices:
     return Choices(np.concatenate(chosen), explored, learned)
 
 
-def write_report(  # noqa: PLR0913 - what the report is of
+def write_report(
     path: Path,
     history: History,
     verdicts: Sequence[Verdict],
@@ -210,7 +210,9 @@ def _homes(homes: Sequence[Home]) -> str:
             f'<p class="small">of {home.plays} earlier plays known</p>'
             f'<div class="screen">{cards}</div></article>'
         )
-    hidden = f'<svg width="0" height="0" style="position:absolute">{"".join(symbols.values())}</svg>'
+    hidden = (
+        f'<svg width="0" height="0" style="position:absolute">{"".join(symbols.values())}</svg>'
+    )
     return f"""{hidden}<section><h2>One homepage, three members</h2>
 <p>The next morning's policy. Each member has the titles in their own order, and each title in the
 picture chosen for them. Below it the probability it was chosen with, and what set its score apart

@@ -12,7 +12,7 @@ WINDOW_MS = 36 * HOUR_MS
 """It has to have happened within this time after the first showing."""
 
 LATENESS_MS = 12 * HOUR_MS
-"""So long reports are waited for after the window; then a 0 is settled, a later play corrects it."""
+"""So long reports are waited for after the window; then a 0 is settled; later plays correct it."""
 
 SETTLED_MS = WINDOW_MS + LATENESS_MS
 """Of what was shown on a day everything is settled two nights later."""

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-import edgeart
-
 from ..log import Log
 from ..simulate.audience import Audience, Wave
 from .estimates import Shares
@@ -30,7 +28,7 @@ def true_values(
     for wave in waves:
         log = _as_log(audience, wave)
         count += len(log)
-        for title, views in wave.by_title.items():
+        for title in wave.by_title:
             known = audience.catalogue.titles[title]
             live = [i for i, artwork in enumerate(known.artworks) if artwork.on(wave.day)]
             sums[ORACLE] += audience.chances(wave, title)[:, live].max(axis=1).sum()

@@ -11,10 +11,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import edgeart
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+import edgeart
 
 from ..bundle import write_bundle
 from ..errors import ExportError
@@ -23,7 +24,8 @@ from ..model import PolicyModel
 from ..simulate.audience import Audience
 from ..simulate.truth import Strength
 from .circle import Circle
-from .days import POLICIES, SETTLING, Circle as Turns, Verdict, judged, live, steps, together
+from .days import POLICIES, SETTLING, Verdict, judged, live, steps, together
+from .days import Circle as Turns
 from .homes import homes
 from .report import write_report
 from .values import ORACLE
@@ -69,10 +71,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of the days."""
     parser.add_argument(
-        "--days", type=_days, default=DAYS, help=f"days on which something is shown (default {DAYS})"
+        "--days",
+        type=_days,
+        default=DAYS,
+        help=f"days on which something is shown (default {DAYS})",
     )
     parser.add_argument(
-        "--members", type=_members, default=MEMBERS, help=f"size of the audience (default {MEMBERS})"
+        "--members",
+        type=_members,
+        default=MEMBERS,
+        help=f"size of the audience (default {MEMBERS})",
     )
     parser.add_argument("--seed", type=_whole, default=SEED, help=f"of the world (default {SEED})")
     parser.add_argument(
@@ -83,7 +91,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def show_days(  # noqa: PLR0913 - the options of the days
+def show_days(
     folder: Path,
     out: Console,
     *,
@@ -165,9 +173,9 @@ def _print(
     first, last = verdicts[0].name, verdicts[-1].name
     out.print(
         f"\n3. The whole circle: devices, upload, collector, attribution, training, new bundle\n"
-        f"Days 1 to {int(first) - 1} by chance, while the first rewards settle; from day {first} on "
-        f"each day by the policy of the night before.\nPlays per 100 showings: the truth, and what the "
-        f"day's log says, with 95 % intervals clustered by unit.\n",
+        f"Days 1 to {int(first) - 1} by chance, while the first rewards settle; from day {first} "
+        f"on each day by the policy of the night before.\nPlays per 100 showings: the truth, and "
+        f"what the day's log says, with 95 % intervals clustered by unit.\n",
         highlight=False,
     )
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -182,7 +190,9 @@ def _print(
             cells.append(f"{100 * verdict.truth[policy]:.2f}")
             estimates = verdict.estimates(policy).values()
             cells += [_pm(estimate, verdict.truth[policy]) for estimate in estimates]
-        table.add_row(*cells, f"{100 * verdict.truth[ORACLE]:.2f}", end_section=verdict.name == last)
+        table.add_row(
+            *cells, f"{100 * verdict.truth[ORACLE]:.2f}", end_section=verdict.name == last
+        )
     out.print(table)
     held = [held for verdict in verdicts for held in verdict.held()]
     low, high = (100 * x for x in total.gain.interval)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who comes when, what their homepage looks like and how far they look: all but the choice of artwork."""
+"""Who comes when, what their homepage looks like and how far they look."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ class Wave:
     Of v visits: member, time (milliseconds since the first day began), hour, device (index of
     DEVICES), each [v]; contexts: the field map of each as MessagePack. pages: per visit the title
     indices in the order of the page. Of n views, sorted by visit: visit, title, row, column,
-    showings (how often it was shown in the visit) and unloaded (its picture did not load), each [n].
+    showings (how often it was shown in the visit) and unloaded (its picture did not load), each
+    [n].
     """
 
     day: int

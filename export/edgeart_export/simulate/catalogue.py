@@ -58,6 +58,7 @@ class Artwork:
     last_day: int = FOREVER
 
     def on(self, day: int) -> bool:
+        """Whether it can be shown on a day."""
         return self.first_day <= day <= self.last_day
 
 

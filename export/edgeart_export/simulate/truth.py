@@ -54,7 +54,7 @@ class Strength:
 
 @dataclass(frozen=True, eq=False)
 class Responses:
-    """What followed n views. taken: bool [n]; delay: milliseconds until the play; minutes: of it."""
+    """What followed n views. taken: bool [n]; delay: ms until the play; minutes: of it."""
 
     taken: npt.NDArray[np.bool_]
     delay: Ints
