@@ -17,7 +17,7 @@ DEVICE := $(shell find edgeart -name '*.py' -o -name '*.pyi' -o -name py.typed)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: force help demo test test-native test-python test-device lint lint-python lint-c format
-.PHONY: bench bench-feedback sigkill attribution dist clean distclean
+.PHONY: bench bench-feedback sigkill attribution null-worlds dist clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /:/' \
@@ -105,6 +105,9 @@ sigkill: $(STAMP)/test ## kill a logging, uploading device KILLS times (1000) an
 
 attribution: $(STAMP)/test ## attribute 2,000,000 impressions: truth, CPU and memory
 	@"$(BIN)/python" -m benchmarks.attribution
+
+null-worlds: $(STAMP)/test ## SEEDS worlds (100) without anything to gain: how often is a gain claimed?
+	@"$(BIN)/python" -m benchmarks.null_worlds --seeds $(or $(SEEDS),100)
 
 dist: $(STAMP)/dist ## sdist and wheel of both distributions, in dist/
 	rm -rf dist

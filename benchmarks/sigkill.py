@@ -106,8 +106,7 @@ def campaign(folder: Path, kills: int, seed: int) -> dict[str, int | float]:
             assert status.state == "done", status
     finally:
         collector.terminate()
-        collector.stderr.read()
-        collector.wait()
+        collector.communicate()
     return _count(landing, named, kills) | {"kills": kills, "seconds": time.monotonic() - started}
 
 

@@ -45,7 +45,8 @@ static lead_byte read_lead(uint8_t byte) {
     case 0xc7: case 0xc8: case 0xc9: return (lead_byte){EA__EXT, 1u << (byte - 0xc7), 0};
     case 0xca: return (lead_byte){EA__F32, 4, 0};
     case 0xcb: return (lead_byte){EA__F64, 8, 0};
-    case 0xcc: case 0xcd: case 0xce: case 0xcf: return (lead_byte){EA__UINT, 1u << (byte - 0xcc), 0};
+    case 0xcc: case 0xcd: case 0xce: case 0xcf:
+        return (lead_byte){EA__UINT, 1u << (byte - 0xcc), 0};
     case 0xd0: case 0xd1: case 0xd2: case 0xd3: return (lead_byte){EA__INT, 1u << (byte - 0xd0), 0};
     case 0xd4: case 0xd5: case 0xd6: case 0xd7: case 0xd8:
         return (lead_byte){EA__EXT, 0, 1u << (byte - 0xd4)};

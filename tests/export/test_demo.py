@@ -107,7 +107,7 @@ def test_the_demonstration_prints_page_explanation_and_estimates(
     monkeypatch.setattr(study, "TRAIN", 500)
     monkeypatch.setattr(study, "TEST", 150)
     folder = tmp_path / "out" / "here"
-    assert main(["--output", str(folder)]) == 0
+    assert main(["--output", str(folder), "--days", "5", "--members", "1500"]) == 0
     out = capsys.readouterr().out
     for title in TITLES:
         assert re.search(rf"^{title} +\S+ +0\.\d+", out, re.MULTILINE), title
@@ -116,10 +116,14 @@ def test_the_demonstration_prints_page_explanation_and_estimates(
     for name in ("uniform", "best-unpersonalised", "homepage", "learned", "learned-greedy"):
         assert re.search(rf"^{name} +{row}", out, re.MULTILINE), name
     assert sorted(p.name for p in folder.iterdir()) == [
+        "circle",
         "homepage.edgeart",
         "learned.edgeart",
         "learned.onnx",
+        "report.html",
     ]
+    assert re.search(r"^\d+ of \d+ intervals contain the truth", out, re.MULTILINE)
+    assert "events lost: 0" in out
     assert edgeart.Policy.open(folder / "learned.edgeart").verify() == 4
 
 

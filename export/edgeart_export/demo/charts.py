@@ -63,7 +63,10 @@ def lines(
         + _days(frame, days)
     )
     # Names at the right ends are kept one line of text apart.
-    ends = sorted((frame.up(line.points[-1][1]), line) for line in drawn if line.points)
+    ends = sorted(
+        ((frame.up(line.points[-1][1]), line) for line in drawn if line.points),
+        key=lambda end: end[0],  # equal ends keep their order: lines themselves have none
+    )
     places: dict[str, float] = {}
     last = -math.inf
     for y, line in ends:
