@@ -11,9 +11,12 @@
  *              are used. Nothing needs closing.
  * Threads      A policy is constant once opened: any number of threads may use one. A context is
  *              constant once encoded, likewise. Results go to the caller's buffers alone.
- * Stack        No function needs more than 16 KiB.
+ * Stack        No function needs more than 32 KiB.
  * Errors       Functions that can fail return a status (0 is success) and change no result then,
- *              unless said otherwise. Statuses and other enumerations only grow.
+ *              unless said otherwise.
+ * Versions     Statuses and other enumerations only grow. A structure that begins with struct_size
+ *              grows at its end: the caller sets struct_size to the size it was compiled with, and
+ *              fields past that are neither read (they count as 0) nor written.
  *
  *     ea_policy *policy = malloc(ea_policy_size());
  *     int32_t status = ea_policy_open(policy, ea_policy_size(), bytes, length, &offset);
@@ -80,8 +83,10 @@ enum {
     EA_REASON_POLICY = 0,
     EA_REASON_REDRAWN = 10,      /* the first draw fell on a denied artwork */
     EA_REASON_RECOMPUTED = 20,   /* all probability lay on denied artworks */
-    EA_REASON_NONE = 30,         /* every artwork of the title is denied: show none of them */
-    EA_REASON_UNKNOWN_TITLE = 40 /* the bundle does not have the title */
+    EA_REASON_NONE = 30,         /* no artwork of the title may be shown: show none of them */
+    EA_REASON_UNKNOWN_TITLE = 40, /* the bundle does not have the title */
+    EA_REASON_FALLBACK = 50,     /* no context: the first artwork that may be shown, undrawn */
+    EA_REASON_HOST_UNIFORM = 60  /* a title of the host's, drawn uniformly from its artworks */
 };
 
 /* Kinds of events in the feedback log (feedback.md §4). */
@@ -98,10 +103,16 @@ enum {
     EA_EXPLORER_GREEDY = 20,
     EA_EXPLORER_EPSILON_GREEDY = 30,
     EA_EXPLORER_SOFTMAX = 40,
-    EA_EXPLORER_SQUARECB = 50
+    EA_EXPLORER_SQUARECB = 50,
+    EA_EXPLORER_THOMPSON = 60,
+    EA_EXPLORER_UCB = 70
 };
 
 enum { EA_ROWS_F32 = 0, EA_ROWS_I8 = 10 };
+
+enum { EA_ACTIVATION_IDENTITY = 0, EA_ACTIVATION_RELU = 10, EA_ACTIVATION_TANH = 20 };
+
+enum { EA_VARIANCE_NONE = 0, EA_VARIANCE_E5M3 = 10 };
 
 enum {
     EA_FEATURE_NUMBER = 0,
@@ -141,8 +152,33 @@ typedef struct {
     uint32_t meta;      /* entries of meta */
     uint32_t reserved;
     double floor;       /* as declared, before rounding to units of 2^-31 */
-    double parameter;   /* epsilon, temperature or gamma; 0 for explorers without */
+    double parameter;   /* epsilon, temperature, gamma, alpha or beta; 0 for explorers without */
+    uint32_t layers;    /* of the tower; 0: u is the encoded context */
+    uint32_t variance;  /* EA_VARIANCE_… */
+    uint32_t cells;     /* besides cell 0, the policy's own explorer */
+    uint32_t attributes; /* names of attributes; 0: artworks have no masks */
+    uint32_t scaled;    /* 1 if titles have factors of the parameter */
+    uint32_t reserved2;
+    ea_text salt;       /* of the cells */
 } ea_info;
+
+/* How scores become probabilities (decision.md §5). Set struct_size before the call. */
+typedef struct {
+    uint32_t struct_size;
+    uint32_t kind;      /* EA_EXPLORER_… */
+    double floor;       /* 0 to 1 */
+    double parameter;   /* as bundle.md §5 bounds it; 0 for explorers without */
+} ea_explorer;
+
+/* One layer of the tower. Set struct_size before the call. */
+typedef struct {
+    uint32_t struct_size;
+    uint32_t activation; /* EA_ACTIVATION_… */
+    uint32_t inputs;
+    uint32_t outputs;
+    uint32_t rows;      /* EA_ROWS_… */
+    uint32_t reserved;
+} ea_layer;
 
 /* One declared feature. Set struct_size before the call. */
 typedef struct {
@@ -176,6 +212,10 @@ typedef struct {
     uint32_t reserved;
     const uint8_t *denied; /* bit row%8 of byte row/8 denies a row; NULL with denied_size 0 */
     size_t denied_size;    /* bytes; rows past the end are not denied */
+    const uint8_t *excluded; /* likewise: rows that are no candidates of this call */
+    size_t excluded_size;
+    uint32_t required;     /* attributes that a candidate has, all of them */
+    uint32_t forbidden;    /* attributes that a candidate has not, none of them */
 } ea_limits;
 
 /* One decision, 24 bytes. propensity = (double)n / total. */
@@ -185,7 +225,8 @@ typedef struct {
     uint32_t n;
     uint32_t total;  /* 2^31 less what lies on denied artworks; never 0 */
     float score;     /* of the chosen row; 0 if none */
-    uint32_t reason; /* EA_REASON_… */
+    uint16_t reason; /* EA_REASON_… */
+    uint16_t cell;   /* 0: the policy's own explorer */
 } ea_decision;
 
 /* One candidate with its probability. propensity = (double)n / total of its title. */
@@ -263,10 +304,37 @@ EA_API int32_t ea_title_info(const ea_policy *policy, uint32_t title, ea_text *i
 /* Id of a row's artwork. EA_OK or EA_E_ARGUMENT. */
 EA_API int32_t ea_artwork_id(const ea_policy *policy, uint32_t row, ea_text *id);
 
+/* Attributes of a row's artwork, 0 for a policy without masks. EA_OK or EA_E_ARGUMENT. */
+EA_API int32_t ea_artwork_mask(const ea_policy *policy, uint32_t row, uint32_t *mask);
+
+/* Name of attribute `index`, which is bit `index` of a mask. EA_OK or EA_E_ARGUMENT. */
+EA_API int32_t ea_policy_attribute(const ea_policy *policy, uint32_t index, ea_text *name);
+
+/* The explorer of a cell (0: the policy's own), the cell's name (empty for cell 0) and its share of
+   the units (for cell 0: what the others leave). explorer->struct_size must be set; name and share
+   may be NULL. EA_OK or EA_E_ARGUMENT. */
+EA_API int32_t ea_policy_cell(const ea_policy *policy, uint32_t cell, ea_explorer *explorer,
+                              ea_text *name, double *share);
+
+/* The cell a unit falls into. EA_NONE for a policy that is not open. */
+EA_API uint32_t ea_policy_cell_of(const ea_policy *policy, uint64_t unit);
+
+/* Layer `index` of the tower. layer->struct_size must be set. EA_OK or EA_E_ARGUMENT. */
+EA_API int32_t ea_policy_layer(const ea_policy *policy, uint32_t index, ea_layer *layer);
+
+/* The factor of the explorer's parameter for a title, 1 where titles have none. EA_OK,
+   EA_E_ARGUMENT or EA_E_TITLE. */
+EA_API int32_t ea_title_scale(const ea_policy *policy, uint32_t title, double *scale);
+
 /* The weights of a row as they act on u, k floats: f32 rows as stored, i8 rows code times scale;
    and its bias. bias may be NULL. EA_OK, EA_E_ARGUMENT, or EA_E_CAPACITY (capacity < k). */
 EA_API int32_t ea_row_weights(const ea_policy *policy, uint32_t row, float *weights,
                               size_t capacity, float *bias);
+
+/* The variances of a row's weights, k floats: code's number times variance_scale, in binary32; all
+   0 for a policy without. EA_OK, EA_E_ARGUMENT, or EA_E_CAPACITY (capacity < k). */
+EA_API int32_t ea_row_variances(const ea_policy *policy, uint32_t row, float *variances,
+                                size_t capacity);
 
 /* Bytes an ea_context of this policy needs; 0 for a policy that is not open. */
 EA_API size_t ea_context_size(const ea_policy *policy);
@@ -286,6 +354,11 @@ EA_API int32_t ea_context_encode(const ea_policy *policy, ea_context *context, s
 EA_API int32_t ea_context_vector(const ea_policy *policy, const ea_context *context, float *slots,
                                  size_t capacity, int8_t *codes, float *scale);
 
+/* u, which the rows are multiplied with: policy's `k` floats.
+   EA_OK, EA_E_ARGUMENT, EA_E_FOREIGN, or EA_E_CAPACITY (capacity < k). */
+EA_API int32_t ea_context_u(const ea_policy *policy, const ea_context *context, float *u,
+                            size_t capacity);
+
 /* Decides one title (index, or EA_NONE for one the bundle does not have).
    EA_OK (also where no artwork may be shown: see reason), EA_E_ARGUMENT, EA_E_FOREIGN or
    EA_E_TITLE (an index out of range that is not EA_NONE). */
@@ -298,7 +371,7 @@ EA_API int32_t ea_select_page(const ea_policy *policy, const ea_context *context
                               const uint32_t *titles, size_t count, const ea_limits *limits,
                               ea_decision *decisions);
 
-/* All candidates of a title with the probability each has of being shown under limits.
+/* The candidates of a title under limits, in row order, with the probability each has of being shown under limits.
    count and total (may be NULL) receive the number of candidates and the n's denominator.
    EA_OK, EA_E_ARGUMENT, EA_E_FOREIGN, EA_E_TITLE, or EA_E_CAPACITY. */
 EA_API int32_t ea_propensities(const ea_policy *policy, const ea_context *context, uint32_t title,
@@ -309,6 +382,34 @@ EA_API int32_t ea_propensities(const ea_policy *policy, const ea_context *contex
    EA_E_CAPACITY (capacity < artworks). */
 EA_API int32_t ea_scores(const ea_policy *policy, const ea_context *context, float *scores,
                          size_t capacity);
+
+/* Variances of all rows, as ea_scores; all 0 for a policy without. */
+EA_API int32_t ea_variances(const ea_policy *policy, const ea_context *context, float *variances,
+                            size_t capacity);
+
+/* The explorer alone: integers n that add up to 2^31 (decision.md §5) over count candidates, 1 to
+   256. scores: finite, below 2^50 in magnitude; variances: 0 to 2^70, NULL where the explorer
+   needs none; magnitudes below 2^-50 count as 0. EA_OK, EA_E_ARGUMENT, or EA_E_RANGE (a number or
+   a parameter outside its range). */
+EA_API int32_t ea_explore(const ea_explorer *explorer, const float *scores,
+                          const float *variances, uint32_t count, uint32_t *n);
+
+/* As ea_select, with the scores of another scorer: one for each row of the title, and where
+   variances is not NULL a variance; numbers as for ea_explore. EA_E_RANGE besides. */
+EA_API int32_t ea_select_scored(const ea_policy *policy, const ea_context *context,
+                                uint32_t title, const float *scores, const float *variances,
+                                const ea_limits *limits, ea_decision *decision);
+
+/* Draws one of the `count` artworks (1 to 256) that a host has for a title the bundle does not
+   have, uniformly: decision.md §6. id: of the title. decision->row is an index among the
+   artworks. EA_OK, EA_E_ARGUMENT or EA_E_FOREIGN. */
+EA_API int32_t ea_select_host(const ea_policy *policy, const ea_context *context, const void *id,
+                              size_t length, uint32_t count, ea_decision *decision);
+
+/* The choice without a context: the first candidate that is not denied, undrawn (n = 0). title:
+   index or EA_NONE. EA_OK, EA_E_ARGUMENT or EA_E_TITLE. */
+EA_API int32_t ea_fallback(const ea_policy *policy, uint32_t title, const ea_limits *limits,
+                           ea_decision *decision);
 
 /* The hash of decision.md §8 for this context. EA_OK, EA_E_ARGUMENT or EA_E_FOREIGN. */
 EA_API int32_t ea_context_hash(const ea_policy *policy, const ea_context *context, uint64_t *hash);
