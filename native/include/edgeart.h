@@ -371,7 +371,7 @@ EA_API int32_t ea_select_page(const ea_policy *policy, const ea_context *context
                               const uint32_t *titles, size_t count, const ea_limits *limits,
                               ea_decision *decisions);
 
-/* The candidates of a title under limits, in row order, with the probability each has of being shown under limits.
+/* The candidates of a title under limits, in row order, each with its probability of being shown.
    count and total (may be NULL) receive the number of candidates and the n's denominator.
    EA_OK, EA_E_ARGUMENT, EA_E_FOREIGN, EA_E_TITLE, or EA_E_CAPACITY. */
 EA_API int32_t ea_propensities(const ea_policy *policy, const ea_context *context, uint32_t title,
