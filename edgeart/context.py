@@ -27,7 +27,7 @@ class Context:
     seed: int  # decides the draws
     unit: int  # key of the member profile on this device
 
-    def __init__(  # noqa: PLR0913 - what Policy.context made, in one go
+    def __init__(
         self, policy: Policy, packed: bytes, memory: Any, handle: Any, report: Any, seed: int,
         unit: int,
     ) -> None:  # fmt: skip

@@ -13,8 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn, overload
 
-    from edgeart.events import ContextRecord
     from edgeart.describe import Described
+    from edgeart.events import ContextRecord
     from edgeart.policy import Policy
 
 

@@ -32,8 +32,15 @@ class Described(Parts):
 
     __slots__ = ()
 
+    def select(self, context: Context, title: str, *, limits: Limits | None = None) -> Decision:
+        """Policy's own, which has the speed."""
+        raise NotImplementedError
+
     def _context_memory(self) -> tuple[Any, Any, int]:
         raise NotImplementedError
+
+    def _artwork(self, row: int) -> str | None:
+        return None if row == self._none else self._artwork_id(row)
 
     @property
     def titles(self) -> Titles:
@@ -57,9 +64,7 @@ class Described(Parts):
                 f"{', '.join(names)}"
             )
         mask = self._ffi.new("uint32_t *")
-        self._check(
-            self._lib.ea_artwork_mask(self._handle, rows[names.index(artwork)], mask)
-        )
+        self._check(self._lib.ea_artwork_mask(self._handle, rows[names.index(artwork)], mask))
         return tuple(name for i, name in enumerate(self.attributes) if mask[0] >> i & 1)
 
     def title_scale(self, title: str) -> float:
@@ -151,8 +156,7 @@ class Described(Parts):
             )
         if self._find(title) is not None:
             raise ValueError(
-                f"policy {self.name!r} has title {title!r}; use select with "
-                "limits(candidates=…)"
+                f"policy {self.name!r} has title {title!r}; use select with limits(candidates=…)"
             )
         key = title.encode("utf-8", "replace")  # as the feedback log writes it
         record = self._ffi.new("ea_decision *")
@@ -191,9 +195,7 @@ class Described(Parts):
             f"{'no cell' if cell is None else f'cell {cell!r}'}, whose share is {share:g}"
         )
 
-    def explain(
-        self, context: Context, title: str, *, limits: Limits | None = None
-    ) -> Explanation:
+    def explain(self, context: Context, title: str, *, limits: Limits | None = None) -> Explanation:
         """Which features spoke for which artwork of a title. Raises as `select`.
 
         Explanation says how a score is taken apart.
@@ -228,10 +230,6 @@ class Described(Parts):
         return self.vector_count
 
     # For the modules of this package.
-
-    def select(self, context: Context, title: str, *, limits: Limits | None = None) -> Decision:
-        """Policy's own, which has the speed."""
-        raise NotImplementedError
 
     def _of_all_rows(self, function: Any, context: Context) -> memoryview[float]:
         count = self._info.artworks

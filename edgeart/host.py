@@ -2,7 +2,6 @@
 """What the host knows by name: choices among its own artworks, limits that outlive a policy."""
 
 # The modules of this package share its private names; a policy's are spread over several files.
-# ruff: noqa: SLF001
 
 from __future__ import annotations
 
@@ -95,7 +94,7 @@ class HostLimits:
         self.candidates = told(candidates or {})
 
     def of(self, policy: Described) -> Limits:
-        """These limits, but for candidates, for a policy; titles and artworks it lacks are no matter.
+        """These limits, but for candidates, for a policy; titles that it lacks are no matter.
 
         Raises UnknownAttributeError: then the policy cannot tell what may be shown.
         """

@@ -3,7 +3,7 @@
 
 # Imports are late where no decision needs them, and the modules of this package share its
 # private names.
-# ruff: noqa: PLC0415, SLF001
+# ruff: noqa: PLC0415
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ class Parts:
     _handle: Any
     _info: Any
     _title_count: int
+    _none: int
+    _reasons: dict[int, str]
     name: str
     sequence: int
 

@@ -311,9 +311,6 @@ class Policy(Described):
         """A record of its own, which outlives the page it was on."""
         return _allocate(_DECISION, record)
 
-    def _artwork(self, row: int) -> str | None:
-        return None if row == _NONE else self._artwork_id(row)
-
 
 def crc32c(data: bytes | bytearray | memoryview) -> int:
     """CRC-32C of the bytes, as bundles and feedback segments carry it."""

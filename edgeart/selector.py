@@ -275,14 +275,16 @@ class Selector:
                 return decision if bits is None else restricted(decision, bits)
         except Exception as error:
             self._note("fallback", error)
-        artworks = candidates.get(title, {})
+        try:
+            artworks = candidates.get(title, {})
+        except TypeError as error:  # what cannot even be looked up is no title
+            self._note("titles", error)
+            artworks = {}
+        if not artworks:
+            return HostDecision(title, None, "unknown_title", policy=policy)
         names = state.host.allowed(title, artworks)
         artwork, reason = (names[0], "fallback") if names else (None, "none")
-        if not artworks:
-            reason = "fallback" if policy is None else "unknown_title"
-        return HostDecision(
-            title, artwork, reason, policy=policy, candidates=names if artworks else None
-        )
+        return HostDecision(title, artwork, reason, policy=policy, candidates=names)
 
     # Recording.
 

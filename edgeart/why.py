@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds a logged impression, repeats its decision to the bit, and explains it: `edgeart log --why`."""
+"""Finds a logged impression, repeats its decision to the bit and explains it: log --why."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgeart.decision import Decision
 from edgeart.errors import RepetitionError
 from edgeart.events import CONTEXT, IMPRESSION, NO_CONTEXT
 from edgeart.explain_view import lines_of, values_of
-from edgeart.log_view import events_of, line_of, read_log
+from edgeart.log_view import PLAIN, events_of, line_of, read_log
 from edgeart.repeat import Repetition
 from edgeart.segments import parse_ref
 
@@ -52,7 +52,8 @@ def why(directory: Path, ref: str, policy: Policy) -> Why:
     """
     event, impression, contexts = _found(directory, ref)
     context_sequence, title, artwork, n = impression[2:6]
-    reason, total, _, candidates = (*impression[8:12], *_PLAIN[len(impression[8:12]) :])
+    special = impression[8:12]
+    _, total, _, candidates = special + PLAIN[len(special) :]
     if context_sequence == NO_CONTEXT:
         return Why(event, None, _UNDRAWN.get(event["reason"], _UNDRAWN["fallback"]))
     if context_sequence not in contexts:
@@ -68,7 +69,7 @@ def why(directory: Path, ref: str, policy: Policy) -> Why:
             f"{digest.hex()}; the bundle given is policy {policy.name!r}, sequence "
             f"{policy.sequence}, digest {policy.digest.hex()}: give the one that decided"
         )
-    required, forbidden = (*body[11:13], 0, 0)[:2]
+    required, forbidden = [*body[11:13], 0, 0][:2]
     repetition = Repetition(
         policy, values=values, seed=seed, cell=cell, denied=denied, required=required,
         forbidden=forbidden,
@@ -83,7 +84,12 @@ def why(directory: Path, ref: str, policy: Policy) -> Why:
     return Why(event, not verdict, verdict or "repeats exactly", repetition.context, explanation)
 
 
-_PLAIN = (0, 1 << 31, None, None)  # reason, total, shown and candidates of a plain impression
+_PLAIN: list[Any] = [
+    0,
+    1 << 31,
+    None,
+    None,
+]  # reason, total, shown and candidates of a plain impression
 
 
 def report(found: Why) -> list[str]:
