@@ -166,8 +166,8 @@ def test_the_package_decides_what_the_core_decides(vectors: Any) -> None:
                     if bits >> row & 1:
                         limits.setdefault(title, []).append(artwork)
                 titles = [record[0] for record in page["decisions"]]
-                denied = policy.denied(limits)
-                decisions = policy.select_page(context, titles, denied=denied)
+                denied = policy.limits(denied=limits)
+                decisions = policy.select_page(context, titles, limits=denied)
                 for decision, record in zip(decisions, page["decisions"], strict=True):
                     title, _, row, n, total, score, reason = record
                     assert decision.title == title

@@ -92,7 +92,7 @@ def test_select_decides_as_the_policy_does(
 ) -> None:
     policy = edgeart.Policy.open(file)
     context = policy.context(FULL, seed=42, unit=7)
-    denied = policy.denied({"title-6": ["art-6-0", "art-6-5"]})
+    limits = policy.limits(denied={"title-6": ["art-6-0", "art-6-5"]})
     given = ["--title", "title-3", "--title", "title-6", "--seed", "42", "--unit", "7", "--all",
              "--deny", "title-6=art-6-0", "--deny", "title-6=art-6-5"]  # fmt: skip
     stored = Path(file).with_suffix(".json")
@@ -102,11 +102,11 @@ def test_select_decides_as_the_policy_does(
         found = run_json(capsys, "select", file, "--context", values, *given)
         assert found["report"] == {"missing": 0, "other": 0, "clipped": 0, "ignored": 0}
         for entry, title in zip(found["decisions"], ("title-3", "title-6"), strict=True):
-            decision = policy.select(context, title, denied=denied)
+            decision = policy.select(context, title, limits=limits)
             for name in ("title", "artwork", "propensity", "score", "reason", "n", "total"):
                 assert entry[name] == getattr(decision, name)
             shown = {c["artwork"]: c["propensity"] for c in entry["candidates"]}
-            assert shown == policy.propensities(context, title, denied=denied)
+            assert shown == policy.propensities(context, title, limits=limits)
     text = run(capsys, "select", file, "--context", json.dumps(FULL), *given)
     assert len({line.index("policy") for line in text.splitlines() if " policy" in line}) == 1
     assert text.count("denied") == 2
