@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.reference.decide import NO_LIMITS, Limits
+
 VECTORS = Path(__file__).resolve().parents[2] / "native" / "vectors"
 
 # More examples for a long run: EDGEART_EXAMPLES=20000 pytest tests/contract
@@ -58,25 +60,61 @@ class Core:
             raise CoreRefusal(name, offset)
         assert offset == 0, "on success the offset is 0"
 
-    def encode(self, context_map: bytes, seed: int = 0) -> CoreContext:
+    def encode(self, context_map: bytes, seed: int = 0, unit: int = 0) -> CoreContext:
         """Raises CoreRefusal."""
-        return CoreContext(self, context_map, seed)
+        return CoreContext(self, context_map, seed, unit)
 
     def find(self, title: str) -> int:
         text = title.encode()
         return int(self.lib.ea_title_find(self.policy, text, len(text)))
 
-    def limits(self, denied: bytes) -> tuple[Any, Any]:
-        """The memory of the bitmap, to be kept, and the limits."""
-        bitmap = self.ffi.new("uint8_t[]", denied) if denied else self.ffi.NULL
-        size = self.ffi.sizeof("ea_limits")
-        return bitmap, self.ffi.new("ea_limits *", (size, 0, bitmap, len(denied)))
+    def limits(self, limits: Limits) -> tuple[Any, Any]:
+        """The memory of the bitmaps, to be kept, and the limits; NULL for none."""
+        if limits == NO_LIMITS:
+            return None, self.ffi.NULL
+
+        def bitmap(bits: bytes) -> Any:
+            return self.ffi.new("uint8_t[]", bits) if bits else self.ffi.NULL
+
+        denied, excluded = bitmap(limits.denied), bitmap(limits.excluded)
+        filled = self.ffi.new(
+            "ea_limits *",
+            {
+                "struct_size": self.ffi.sizeof("ea_limits"),
+                "denied": denied,
+                "denied_size": len(limits.denied),
+                "excluded": excluded,
+                "excluded_size": len(limits.excluded),
+                "required": limits.required,
+                "forbidden": limits.forbidden,
+            },
+        )
+        return (denied, excluded), filled
+
+    def cell_of(self, unit: int) -> int:
+        return int(self.lib.ea_policy_cell_of(self.policy, unit))
+
+    def fallback(self, title: int, limits: Limits = NO_LIMITS) -> list[int]:
+        """As CoreContext.select, without a context."""
+        kept, filled = self.limits(limits)
+        out = self.ffi.new("ea_decision *")
+        assert self.lib.ea_fallback(self.policy, title, filled, out) == 0
+        del kept
+        return self.decisions(out, 1)[0]
+
+    def decisions(self, out: Any, count: int) -> list[list[int]]:
+        """title, row, n, total, bits of the score, reason, cell of each."""
+        words = self.ffi.cast("uint32_t *", out)
+        return [
+            [*(words[6 * i + j] for j in range(5)), out[i].reason, out[i].cell]
+            for i in range(count)
+        ]
 
 
 class CoreContext:
     """A context encoded by the native core."""
 
-    def __init__(self, core: Core, context_map: bytes, seed: int) -> None:
+    def __init__(self, core: Core, context_map: bytes, seed: int, unit: int) -> None:
         ffi, lib = core.ffi, core.lib
         self.core = core
         size = lib.ea_context_size(core.policy)
@@ -85,7 +123,7 @@ class CoreContext:
         # Exactly as long as the map, so that a read past its end is a read past an allocation.
         own = ffi.new("char[]", context_map) if context_map else ffi.new("char[]", 1)
         status = lib.ea_context_encode(
-            core.policy, self.handle, size, own, len(context_map), seed, 0, report
+            core.policy, self.handle, size, own, len(context_map), seed, unit, report
         )
         core._accept(status, report.offset)
         self.report = [report.missing, report.other, report.clipped, report.ignored]
@@ -106,21 +144,38 @@ class CoreContext:
         """Bits of the scores of all rows."""
         return self._floats(self.core.lib.ea_scores, self.core.info.artworks)
 
+    def u(self) -> list[int]:
+        """Bits of u."""
+        return self._floats(self.core.lib.ea_context_u, self.core.info.k)
+
+    def variances(self) -> list[int]:
+        """Bits of the variances of all rows."""
+        return self._floats(self.core.lib.ea_variances, self.core.info.artworks)
+
+    def host(self, title: str, count: int) -> list[int]:
+        """As select, for a title of the host's with so many artworks."""
+        text, out = title.encode(), self.core.ffi.new("ea_decision *")
+        status = self.core.lib.ea_select_host(
+            self.core.policy, self.handle, text, len(text), count, out
+        )
+        assert status == 0
+        return self.core.decisions(out, 1)[0]
+
     def hash(self) -> int:
         out = self.core.ffi.new("uint64_t *")
         assert self.core.lib.ea_context_hash(self.core.policy, self.handle, out) == 0
         return int(out[0])
 
-    def select(self, title: int, denied: bytes = b"") -> list[int]:
-        """title, row, n, total, bits of the score, reason."""
-        return self.page([title], denied, one_by_one=True)[0]
+    def select(self, title: int, limits: Limits = NO_LIMITS) -> list[int]:
+        """title, row, n, total, bits of the score, reason, cell."""
+        return self.page([title], limits, one_by_one=True)[0]
 
     def page(
-        self, titles: list[int], denied: bytes = b"", *, one_by_one: bool = False
+        self, titles: list[int], asked: Limits = NO_LIMITS, *, one_by_one: bool = False
     ) -> list[list[int]]:
         """As select, for each title."""
         ffi, lib, core = self.core.ffi, self.core.lib, self.core
-        bitmap, limits = core.limits(denied)
+        kept, limits = core.limits(asked)
         out = ffi.new("ea_decision[]", len(titles))
         if one_by_one:
             for index, title in enumerate(titles):
@@ -129,21 +184,20 @@ class CoreContext:
             assert (
                 lib.ea_select_page(core.policy, self.handle, titles, len(titles), limits, out) == 0
             )
-        del bitmap
-        words = ffi.cast("uint32_t *", out)
-        return [[words[6 * i + j] for j in range(6)] for i in range(len(titles))]
+        del kept
+        return core.decisions(out, len(titles))
 
-    def candidates(self, title: int, denied: bytes = b"") -> tuple[list[list[int]], int]:
+    def candidates(self, title: int, asked: Limits = NO_LIMITS) -> tuple[list[list[int]], int]:
         """row, n, bits of the score, denied for each; and the total."""
         ffi, lib, core = self.core.ffi, self.core.lib, self.core
-        bitmap, limits = core.limits(denied)
+        kept, limits = core.limits(asked)
         out = ffi.new("ea_candidate[]", lib.EA_MAX_CANDIDATES)
         count, total = ffi.new("uint32_t *"), ffi.new("uint32_t *")
         status = lib.ea_propensities(
             core.policy, self.handle, title, limits, out, lib.EA_MAX_CANDIDATES, count, total
         )
         assert status == 0
-        del bitmap
+        del kept
         words = ffi.cast("uint32_t *", out)
         return [[words[4 * i + j] for j in range(4)] for i in range(count[0])], int(total[0])
 
