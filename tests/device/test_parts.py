@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import edgeart
-from tests.reference.decide import open_bundle, prepare
+from tests.reference.decide import context_hash, open_bundle, prepare
 from tests.reference.write import pack
 from tests.support.bundles import ATTRIBUTES, FULL, TITLES, bundle, describe_rich, rich
 
@@ -93,6 +93,7 @@ def test_u_and_variances_are_the_reference_s() -> None:
     assert context.u.tolist() == theirs.u
     assert RICH.variances(context).tolist() == theirs.variances
     assert RICH.scores(context).tolist() == theirs.scores
+    assert context.hash == context_hash(theirs)
 
 
 def test_attributes_of_what_does_not_exist_are_refused() -> None:

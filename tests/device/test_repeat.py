@@ -15,6 +15,7 @@ from edgeart.cli import main
 from edgeart.events import NO_CONTEXT
 from edgeart.log_view import events_of, line_of, read_log
 from edgeart.segments import parse_ref
+from edgeart.why import why
 from tests.device.faults.conftest import events_in
 from tests.support.bundles import ATTRIBUTES, FULL, TITLES, bundle, rich
 
@@ -257,6 +258,35 @@ def test_what_does_not_repeat_exits_1_and_says_what_differs(
     assert main([*arguments, "--bundle", str(tmp_path / "policy.edgeart"), "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
     assert found["repeats"] is False
+
+
+def test_why_says_that_the_context_was_lost(tmp_path: Path) -> None:
+    """The frame of the context is damaged, as a flipped bit would."""
+    policy = edgeart.Policy.from_bytes(BUNDLES["greedy"])
+    with edgeart.FeedbackLog(tmp_path) as log:
+        selector = edgeart.Selector(policy, log, unit=b"u", secret=SECRET)
+        ref = selector.shown(selector.select("title-6"))
+    assert ref is not None
+    (path,) = tmp_path.glob("*.eaf")
+    data = bytearray(path.read_bytes())
+    data[64 + 20] ^= 1  # in the first body
+    path.write_bytes(data)
+    with pytest.raises(edgeart.RepetitionError, match="00000000 of its stream, is not in the"):
+        why(tmp_path, ref, policy)
+
+
+def test_the_command_log_prints_every_event(
+    recorded: tuple[str, str, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory, _, refs = recorded
+    text = run(capsys, "log", directory)
+    assert [ref for ref in refs if ref not in text] == []
+    for part in ("8 events in 1 segments", "5 minutes after", "policy row 12", "host_uniform"):
+        assert part in text
+    found = json.loads(run(capsys, "log", directory, "--json"))
+    assert found["events"] == 8
+    kinds = [event["event"] for segment in found["segments"] for event in segment["events"]]
+    assert kinds == ["context", *["impression"] * 6, "outcome"]
 
 
 def test_log_prints_cell_limits_and_candidates(recorded: tuple[str, str, list[str]]) -> None:

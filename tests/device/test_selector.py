@@ -238,3 +238,44 @@ def test_candidates_that_cannot_be_read_leave_the_others_alone() -> None:
     assert page.artworks()[:3] == [None, "art-4-1", None]
     assert page.artworks()[3] is not None
     assert selector.errors == {"candidates": 1}
+
+
+def test_a_page_is_a_sequence_of_all_kinds_of_decisions() -> None:
+    policy = POLICIES["of format 1"]
+    selector = edgeart.Selector(policy, None, unit=b"u", secret=SECRET)
+    assert selector.policy is policy
+    titles = ["title-3", "new", "title-4", "nobody"]
+    page = selector.page(titles, candidates={"new": ["a"], "title-4": ["art-4-2"]})
+    assert (page.titles, len(page)) == (tuple(titles), 4)
+    assert page[1:3] == (page[1], page[2])
+    assert page[-1].reason == "unknown_title"
+    assert page[2].artwork == "art-4-2"
+    assert page.artworks() == [decision.artwork for decision in page]
+    assert repr(page[1]) == (
+        "HostDecision(title='new', artwork='a', propensity=1, reason='host_uniform')"
+    )
+    with pytest.raises(IndexError):
+        page[4]
+    assert selector.shown(page[0]) is None  # without a log
+    selector.outcome(None, minutes=1)
+    with pytest.raises(ValueError, match="32 random ones"):
+        edgeart.Selector(policy, None, unit=b"u", secret=b"short")
+
+
+def test_where_the_policy_fails_the_host_s_own_artworks_serve(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    selector = edgeart.Selector(POLICIES["of format 1"], None, unit=b"u", secret=SECRET)
+    selector.set_limits(denied={"title-4": ["art-4-0"]})
+
+    def broken(*_: object, **__: object) -> None:
+        raise edgeart.EdgeartError("broken")
+
+    monkeypatch.setattr(edgeart.Policy, "select_page", broken)
+    assert selector.select("title-4").artwork == "art-4-1"
+    assert selector.select("title-4").reason == "fallback"
+    monkeypatch.setattr(edgeart.Policy, "fallback", broken)
+    assert selector.select("title-4").artwork is None
+    given = ["art-4-0", "art-4-3"]
+    assert selector.select("title-4", candidates=given).artwork == "art-4-3"
+    assert selector.errors == {"page": 4, "fallback": 2}
