@@ -175,10 +175,9 @@ static int32_t decide(const ea_policy *policy, const scorer *by, uint32_t title,
     if (status) return status;
     decision->reason = EA_REASON_NONE;
     if (!c.open) return EA_OK;
-    uint32_t chosen = pick(&c, (uint32_t)(hash >> 33), 0);
-    decision->reason = EA_REASON_POLICY;
+    uint32_t chosen = pick(&c, (uint32_t)(hash >> 33), 0), reason = EA_REASON_POLICY;
     if (c.open < c.count && c.denied[chosen]) {
-        decision->reason = c.total ? EA_REASON_REDRAWN : EA_REASON_RECOMPUTED;
+        reason = c.total ? EA_REASON_REDRAWN : EA_REASON_RECOMPUTED;
         if (!c.total) recompute(policy, cell, title, &c);
         hash = ea__hash_title(context->draw, policy->title_hash[title], 1);
         chosen = pick(&c, point_of(hash, c.total), 1);
@@ -187,12 +186,14 @@ static int32_t decide(const ea_policy *policy, const scorer *by, uint32_t title,
     decision->n = c.n[chosen];
     decision->total = c.total;
     decision->score = c.scores[chosen];
+    decision->reason = (uint16_t)reason;
     return EA_OK;
 }
 
 /* Titles whose draws are hashed together. EA_E_TITLE after those before the offending one. */
 static int32_t decide_some(const ea_policy *policy, const scorer *own, const uint32_t *titles,
-                           uint32_t count, const ea_limits *limits, ea_decision *decisions) {
+                           uint32_t count, const ea_limits *limits, int plain,
+                           ea_decision *decisions) {
     uint64_t hashes[EA__DRAWS];
     uint32_t known = 0;
     for (; known < count; known++) {
@@ -205,7 +206,8 @@ static int32_t decide_some(const ea_policy *policy, const scorer *own, const uin
         for (uint32_t i = known; i < EA__DRAWS; i++) hashes[i] = 0;
         policy->kernel->hashes(own->context->draw, hashes, hashes);
     }
-    for (uint32_t i = 0; i < known; i++)
+    if (plain) policy->kernel->page(policy, own->context, titles, hashes, known, decisions);
+    else for (uint32_t i = 0; i < known; i++)
         decide(policy, own, titles[i], hashes[i], limits, decisions + i);
     return known < count ? EA_E_TITLE : EA_OK;
 }
@@ -219,9 +221,12 @@ int32_t ea_select_page(const ea_policy *policy, const ea_context *context,
     if (status) return status;
     if ((!titles || !decisions) && count) return EA_E_ARGUMENT;
     scorer own = {context, 0, 0};
+    int plain = policy->kernel->page && !taken.required && !taken.forbidden &&
+                !taken.excluded_size && !taken.denied_size &&
+                !ea__needs_variance(policy->cell[context->cell].explorer.kind);
     for (size_t i = 0; i < count && !status; i += EA__DRAWS) {
         uint32_t some = count - i < EA__DRAWS ? (uint32_t)(count - i) : EA__DRAWS;
-        status = decide_some(policy, &own, titles + i, some, &taken, decisions + i);
+        status = decide_some(policy, &own, titles + i, some, &taken, plain, decisions + i);
     }
     return status;
 }

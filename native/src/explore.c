@@ -23,43 +23,39 @@ uint32_t ea__explore(const ea__kernel *kernel, const ea__explorer *explorer, dou
     if (kind == EA_EXPLORER_UCB) anchor = most_hopeful(parameter, scores, variances, count);
     else if (kind != EA_EXPLORER_FIXED && kind != EA_EXPLORER_UNIFORM)
         anchor = kernel->best(scores, count);
-    uint32_t floor = explorer->floor_units;
+    if (count == 1) {
+        n[0] = EA_TOTAL;
+        return 0;
+    }
+    uint32_t floor = explorer->floor_units, sum = 0;
     if ((uint64_t)floor * count > EA_TOTAL) floor = EA_TOTAL / count;
-    double mass = (double)(EA_TOTAL - floor * count);
-    double best = (double)scores[anchor];
+    ea__measure measure = {floor, (double)(EA_TOTAL - floor * count)};
+    double best = (double)scores[anchor], total = 0;
     double p[EA_MAX_CANDIDATES];
 
     switch (kind) {
-    case EA_EXPLORER_SOFTMAX: {
-        double sum = 0;
+    case EA_EXPLORER_SOFTMAX:
         kernel->softmax(scores, count, best, parameter, p);
-        for (uint32_t i = 0; i < count; i++) sum += p[i];
-        p[anchor] = 0; /* what is 1 may fit no int32 */
-        for (uint32_t i = 0; i < count; i++) n[i] = ea__units(p[i] / sum, mass);
+        for (uint32_t i = 0; i < count; i++) total += p[i];
+        sum = kernel->shares(p, count, total, &measure, n);
         break;
-    }
-    case EA_EXPLORER_SQUARECB: kernel->squarecb(scores, count, best, parameter, mass, n); break;
+    case EA_EXPLORER_SQUARECB:
+        sum = kernel->squarecb(scores, count, best, parameter, &measure, n);
+        break;
     case EA_EXPLORER_THOMPSON:
-        ea__thompson(kernel, parameter, scores, variances, count, anchor, p);
-        /* by a hair p of one that is not the anchor may be above 1/2, which fits no int32 */
-        for (uint32_t i = 0; i < count; i++) n[i] = (uint32_t)(p[i] * mass);
+        total = ea__thompson(kernel, parameter, scores, variances, count, anchor, p);
+        sum = kernel->shares(p, count, total, &measure, n);
         break;
     default: {
         double share = kind == EA_EXPLORER_UNIFORM          ? 1 / (double)count
                        : kind == EA_EXPLORER_EPSILON_GREEDY ? parameter / (double)count
                                                             : 0;
-        /* with one candidate the share may be 1, and nobody gets it but the anchor */
-        uint32_t units = count > 1 ? ea__units(share, mass) : 0;
-        for (uint32_t i = 0; i < count; i++) n[i] = units;
+        uint32_t each = floor + ea__units(share, measure.mass);
+        for (uint32_t i = 0; i < count; i++) n[i] = each;
+        sum = each * count;
     }
     }
-    uint32_t rest = EA_TOTAL;
-    n[anchor] = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        n[i] += floor;
-        rest -= n[i];
-    }
-    n[anchor] = rest + floor;
+    n[anchor] += EA_TOTAL - sum; /* what the others leave */
     return anchor;
 }
 
@@ -96,6 +92,9 @@ int32_t ea_explore(const ea_explorer *given, const float *scores, const float *v
     if (status) return status;
     ea__explorer explorer = {given->kind, (uint32_t)(given->floor * 2147483648.0), given->floor,
                              given->parameter};
-    ea__explore(ea__kernel_named(EA_KERNEL_PORTABLE), &explorer, explorer.parameter, s, v, count, n);
+    uint32_t found[EA_MAX_CANDIDATES];
+    ea__explore(ea__kernel_named(EA_KERNEL_PORTABLE), &explorer, explorer.parameter, s, v, count,
+                found);
+    for (uint32_t i = 0; i < count; i++) n[i] = found[i];
     return EA_OK;
 }

@@ -337,9 +337,11 @@ static inline float ea__grid_point(const ea__grid *grid, uint32_t j) {
     return ea__tiny((float)((grid->low + ((double)j + 0.5) * grid->step) / grid->most));
 }
 
-/* p·M for p of at most 1/2 and M of at most 2^31: fits an int32. */
+/* trunc(p·M). Only an anchor's p can be above 1/2 by more than a hair; it gets the rest anyway, and
+   a product that fits an int32 converts faster. */
 static inline uint32_t ea__units(double p, double mass) {
-    return (uint32_t)(int32_t)(p * mass);
+    double units = p * mass;
+    return (uint32_t)(int32_t)(units < 2147483647.0 ? units : 2147483647.0);
 }
 
 const ea__kernel *ea__kernel_named(uint32_t name);
@@ -366,8 +368,8 @@ uint32_t ea__explore(const ea__kernel *kernel, const ea__explorer *explorer, dou
                      const float *scores, const float *variances, uint32_t count, uint32_t *n);
 int32_t ea__take_scores(const float *scores, uint32_t count, float *to);
 int32_t ea__take_variances(const float *variances, uint32_t count, float *to);
-void ea__thompson(const ea__kernel *kernel, double scale, const float *scores,
-                  const float *variances, uint32_t count, uint32_t best, double *p);
+double ea__thompson(const ea__kernel *kernel, double scale, const float *scores,
+                    const float *variances, uint32_t count, uint32_t best, double *p);
 int ea__explorer_bounds(uint32_t kind, double *least, double *most);
 
 #endif

@@ -20,6 +20,13 @@ typedef struct {
     uint32_t count, stride;
 } ea__block;
 
+/* F and M of decision.md §5. */
+typedef struct {
+    uint32_t floor;
+    double mass;
+} ea__measure;
+
+#define EA__ROOM 8u /* arrays of candidates have room for a multiple of it */
 #define EA__DRAWS 16u /* titles of which the draws are hashed together */
 
 struct ea__kernel {
@@ -28,17 +35,23 @@ struct ea__kernel {
     void (*scores_f32)(const float *u, const ea__block *block, float *scores);
     void (*scores_i8)(const int8_t *q, float sigma, const ea__block *block, float *scores);
     void (*variances)(const float *squares, float scale, const ea__block *block, float *variances);
-    /* §5: the lowest index of the largest score; what candidates get besides the floor, that of
-       the anchor still to be set; e of every candidate. */
+    /* §5: the lowest index of the largest score; e of every candidate; and n of all but the
+       anchor, whose place holds something else. These return the sum of all they wrote. */
     uint32_t (*best)(const float *scores, uint32_t count);
-    void (*squarecb)(const float *scores, uint32_t count, double best, double gamma, double mass,
-                     uint32_t *n);
     void (*softmax)(const float *scores, uint32_t count, double best, double temperature,
                     double *e);
+    uint32_t (*shares)(const double *e, uint32_t count, double total, const ea__measure *measure,
+                       uint32_t *n);
+    uint32_t (*squarecb)(const float *scores, uint32_t count, double best, double gamma,
+                         const ea__measure *measure, uint32_t *n);
     /* §5.2, steps 5 to 9: w of those alive, in order */
     void (*thompson)(const ea__grid *grid, float *w);
     /* §6: H of EA__DRAWS titles with attempt 0 */
     void (*hashes)(const uint64_t key[2], const uint64_t *titles, uint64_t *out);
+    /* §6 for a page of at most EA__DRAWS titles without limits and without variances; NULL where
+       it would gain nothing */
+    void (*page)(const ea_policy *policy, const ea_context *context, const uint32_t *titles,
+                 const uint64_t *hashes, uint32_t count, ea_decision *decisions);
     uint32_t (*crc)(uint32_t crc, const uint8_t *bytes, size_t size);
 };
 

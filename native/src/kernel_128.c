@@ -60,7 +60,7 @@ static void scores_i8(const int8_t *q, float sigma, const ea__block *block, floa
     }
 }
 
-static uint32_t best(const float *scores, uint32_t count) {
+INLINE uint32_t best_inline(const float *scores, uint32_t count) {
     uint32_t found = 0;
     float most = scores[0];
     for (uint32_t i = 1; i < count; i++) {
@@ -70,9 +70,15 @@ static uint32_t best(const float *scores, uint32_t count) {
     return found;
 }
 
+static uint32_t best(const float *scores, uint32_t count) {
+    return best_inline(scores, count);
+}
+
+#include "page.h"
+
 const ea__kernel ea__kernel_128 = {
-    EA_KERNEL_128, scores_f32, scores_i8, variances, best, squarecb, softmax, thompson, hashes,
-    ea__crc_by_eights,
+    EA_KERNEL_128, scores_f32, scores_i8, variances, best, softmax, shares, squarecb,
+    thompson, hashes, page, ea__crc_by_eights,
 };
 
 #endif

@@ -68,16 +68,21 @@ TARGET static void scores_i8(const int8_t *q, float sigma, const ea__block *bloc
             _mm_storeu_ps(scores + r, finished(sums, sigma, scales + r, bias + r));
         }
     }
-    for (; r + 4 <= block->count; r += 4, w += 4 * (size_t)stride) {
-        __m128i sums = sums_of(row_i8(q, w, stride), row_i8(q, w + stride, stride),
-                               row_i8(q, w + 2 * (size_t)stride, stride),
-                               row_i8(q, w + 3 * (size_t)stride, stride));
-        _mm_storeu_ps(scores + r, finished(sums, sigma, scales + r, bias + r));
-    }
-    for (; r < block->count; r++, w += stride) {
-        __m256i sum = row_i8(q, w, stride);
-        __m128i total = sums_of(sum, sum, sum, sum);
-        scores[r] = (float)_mm_cvtsi128_si32(total) * (sigma * scales[r]) + bias[r];
+    for (; r < block->count; r += 4, w += 4 * (size_t)stride) {
+        /* the last rows stand in for those behind them */
+        uint32_t left = block->count - r, last = left < 4 ? left - 1 : 3;
+        const int8_t *w1 = w + (last < 1 ? last : 1) * stride;
+        const int8_t *w2 = w + (last < 2 ? last : 2) * stride, *w3 = w + last * stride;
+        __m128i sums = sums_of(row_i8(q, w, stride), row_i8(q, w1, stride), row_i8(q, w2, stride),
+                               row_i8(q, w3, stride));
+        if (left >= 4) {
+            _mm_storeu_ps(scores + r, finished(sums, sigma, scales + r, bias + r));
+            continue;
+        }
+        int32_t rest[4];
+        _mm_storeu_si128((__m128i *)(void *)rest, sums);
+        for (uint32_t i = 0; i < left; i++)
+            scores[r + i] = (float)rest[i] * (sigma * scales[r + i]) + bias[r + i];
     }
 }
 
@@ -111,32 +116,40 @@ TARGET static void scores_f32(const float *u, const ea__block *block, float *sco
     }
 }
 
-TARGET static uint32_t best(const float *scores, uint32_t count) {
-    float most = scores[0];
-    uint32_t i = 0;
-    if (count >= 8) {
-        __m256 all = _mm256_loadu_ps(scores);
-        for (i = 8; i + 8 <= count; i += 8)
-            all = _mm256_max_ps(all, _mm256_loadu_ps(scores + i));
-        __m128 four = _mm_max_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1));
-        four = _mm_max_ps(four, _mm_movehl_ps(four, four));
-        four = _mm_max_ss(four, _mm_shuffle_ps(four, four, 1));
-        most = _mm_cvtss_f32(four);
-    }
-    for (; i < count; i++) most = scores[i] > most ? scores[i] : most;
-    __m256 wanted = _mm256_set1_ps(most);
-    for (i = 0; i + 8 <= count; i += 8) {
-        __m256 same = _mm256_cmp_ps(_mm256_loadu_ps(scores + i), wanted, _CMP_EQ_OQ);
-        int mask = _mm256_movemask_ps(same);
-        if (mask) return i + (uint32_t)__builtin_ctz((unsigned)mask);
-    }
-    while (!(scores[i] == most)) i++;
-    return i;
+INLINE uint32_t same_as(__m256 scores, __m256 wanted) {
+    return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(scores, wanted, _CMP_EQ_OQ));
 }
 
+INLINE __m256 largest_of(__m256 x) { /* in every lane */
+    x = _mm256_max_ps(x, _mm256_permute2f128_ps(x, x, 1));
+    x = _mm256_max_ps(x, _mm256_shuffle_ps(x, x, 0x4e));
+    return _mm256_max_ps(x, _mm256_shuffle_ps(x, x, 0xb1));
+}
+
+INLINE uint32_t best_inline(const float *scores, uint32_t count) {
+    if (count >= 8 && count <= 16) { /* two vectors that overlap, and no branch */
+        __m256 a = _mm256_loadu_ps(scores), b = _mm256_loadu_ps(scores + count - 8);
+        __m256 most = largest_of(_mm256_max_ps(a, b));
+        return (uint32_t)__builtin_ctz(same_as(a, most) | same_as(b, most) << (count - 8));
+    }
+    uint32_t found = 0;
+    float most = scores[0];
+    for (uint32_t i = 1; i < count; i++) {
+        found = scores[i] > most ? i : found;
+        most = scores[i] > most ? scores[i] : most;
+    }
+    return found;
+}
+
+TARGET static uint32_t best(const float *scores, uint32_t count) {
+    return best_inline(scores, count);
+}
+
+#include "page.h"
+
 const ea__kernel ea__kernel_avx2 = {
-    EA_KERNEL_AVX2, scores_f32, scores_i8, variances, best, squarecb, softmax, thompson, hashes,
-    ea__crc_by_instruction,
+    EA_KERNEL_AVX2, scores_f32, scores_i8, variances, best, softmax, shares, squarecb,
+    thompson, hashes, page, ea__crc_by_instruction,
 };
 
 #endif

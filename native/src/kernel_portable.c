@@ -47,18 +47,31 @@ static uint32_t best(const float *scores, uint32_t count) {
     return found;
 }
 
-static void squarecb(const float *scores, uint32_t count, double most, double gamma, double mass,
-                     uint32_t *n) {
-    for (uint32_t i = 0; i < count; i++) {
-        double p = 1 / ((double)count + gamma * (most - (double)scores[i]));
-        n[i] = ea__units(p, mass);
-    }
-}
-
 static void softmax(const float *scores, uint32_t count, double most, double temperature,
                     double *e) {
     for (uint32_t i = 0; i < count; i++)
         e[i] = ea__exp(-((most - (double)scores[i]) / temperature));
+}
+
+static uint32_t shares(const double *e, uint32_t count, double total,
+                       const ea__measure *measure, uint32_t *n) {
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        n[i] = measure->floor + ea__units(e[i] / total, measure->mass);
+        sum += n[i];
+    }
+    return sum;
+}
+
+static uint32_t squarecb(const float *scores, uint32_t count, double most, double gamma,
+                         const ea__measure *measure, uint32_t *n) {
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        double p = 1 / ((double)count + gamma * (most - (double)scores[i]));
+        n[i] = measure->floor + ea__units(p, measure->mass);
+        sum += n[i];
+    }
+    return sum;
 }
 
 /* E = exp(-z²/2) and the normal distribution function at z, |z| taken as at most 8. */
@@ -112,6 +125,6 @@ static void hashes(const uint64_t key[2], const uint64_t *titles, uint64_t *out)
 }
 
 const ea__kernel ea__kernel_portable = {
-    EA_KERNEL_PORTABLE, scores_f32, scores_i8, variances, best, squarecb, softmax, thompson,
-    hashes, ea__crc_by_eights,
+    EA_KERNEL_PORTABLE, scores_f32, scores_i8, variances, best, softmax, shares, squarecb,
+    thompson, hashes, 0, ea__crc_by_eights,
 };

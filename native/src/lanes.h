@@ -119,38 +119,70 @@ TARGET static void variances(const float *squares, float scale, const ea__block 
     }
 }
 
-/* ---- probabilities, in binary64 ---- */
+/* ---- probabilities, in binary64, HALF candidates at a time ----
+   Vectors reach past the last candidate: arrays have room for a multiple of EA__ROOM, what is read
+   there is not used, and what is written there means nothing. */
 
-/* Calls BODY(at, gap) for all candidates, HALF at a time; the last ones by themselves where they
-   fill no vector, with what lies behind them taken as 0. */
-#define OVER_CANDIDATES(BODY)                                                                     \
-    do {                                                                                          \
-        uint32_t at_ = 0;                                                                         \
-        for (; at_ + HALF <= count; at_ += HALF) {                                                \
-            hf s_ = *(const hf_at *)(scores + at_);                                               \
-            BODY(at_, HALF, (most - __builtin_convertvector(s_, hd)));                            \
-        }                                                                                         \
-        if (at_ < count) {                                                                        \
-            float rest_[HALF];                                                                    \
-            for (uint32_t l_ = 0; l_ < HALF; l_++)                                                \
-                rest_[l_] = at_ + l_ < count ? scores[at_ + l_] : (float)most;                    \
-            hf s_ = *(const hf_at *)rest_;                                                        \
-            BODY(at_, count - at_, (most - __builtin_convertvector(s_, hd)));                     \
-        }                                                                                         \
-    } while (0)
+INLINE hd gaps(const float *scores, double most) {
+    return most - __builtin_convertvector(*(const hf_at *)scores, hd);
+}
 
-TARGET static void squarecb(const float *scores, uint32_t count, double most, double gamma,
-                            double mass, uint32_t *n) {
-#define SQUARECB(at, size, gap)                                                                   \
-    do {                                                                                          \
-        hd p = 1 / ((double)count + gamma * (gap));                                               \
-        hi units = __builtin_convertvector(p * mass, hi);                                         \
-        if ((size) == HALF) *(hi_at *)(n + (at)) = units;                                         \
-        else                                                                                      \
-            for (uint32_t l = 0; l < (size); l++) n[(at) + l] = (uint32_t)units[l];               \
-    } while (0)
-    OVER_CANDIDATES(SQUARECB);
-#undef SQUARECB
+/* F + trunc(p·M); see ea__units. */
+INLINE hi units(hd p, uint32_t floor, double mass) {
+    hd product = p * mass;
+    hl fits = product < 2147483647.0;
+    product = (hd)((fits & (hl)product) | (~fits & (hl)(2147483647.0 - (hd){0})));
+    return __builtin_convertvector(product, hi) + (int32_t)floor;
+}
+
+/* All bits set for the first `left` of a vector. */
+INLINE hi first_of(uint32_t left) {
+#if LANES == 8
+    return (hi){0, 1, 2, 3} < (int32_t)left;
+#else
+    return (hi){0, 1} < (int32_t)left;
+#endif
+}
+
+INLINE uint32_t sum_of(hi v) {
+#if LANES == 8
+    typedef uint64_t pairs __attribute__((vector_size(16)));
+    uint64_t both = ((pairs)v)[0], more = ((pairs)v)[1]; /* two integers in each */
+    return (uint32_t)both + (uint32_t)(both >> 32) + (uint32_t)more + (uint32_t)(more >> 32);
+#else
+    return (uint32_t)v[0] + (uint32_t)v[1];
+#endif
+}
+
+INLINE uint32_t squarecb_inline(const float *scores, uint32_t count, double most, double gamma,
+                                uint32_t floor, double mass, uint32_t *n) {
+    hi sums = {0};
+    double k = (double)(int32_t)count;
+    for (uint32_t i = 0; i < count; i += HALF) {
+        hd p = 1 / (k + gamma * gaps(scores + i, most)); /* at most 1/2: there are two or more */
+        hi found = __builtin_convertvector(p * mass, hi) + (int32_t)floor;
+        *(hi_at *)(n + i) = found;
+        sums += found & first_of(count - i);
+    }
+    return sum_of(sums);
+}
+
+TARGET static uint32_t squarecb(const float *scores, uint32_t count, double most, double gamma,
+                                const ea__measure *measure, uint32_t *n) {
+    return squarecb_inline(scores, count, most, gamma, measure->floor, measure->mass, n);
+}
+
+TARGET static uint32_t shares(const double *e, uint32_t count, double total,
+                              const ea__measure *measure, uint32_t *n) {
+    hi sums = {0};
+    uint32_t floor = measure->floor;
+    double mass = measure->mass;
+    for (uint32_t i = 0; i < count; i += HALF) {
+        hi found = units(*(const hd_at *)(e + i) / total, floor, mass);
+        *(hi_at *)(n + i) = found;
+        sums += found & first_of(count - i);
+    }
+    return sum_of(sums);
 }
 
 INLINE hd exponential(hd x) {
@@ -168,17 +200,9 @@ INLINE hd exponential(hd x) {
 
 TARGET static void softmax(const float *scores, uint32_t count, double most, double temperature,
                            double *e) {
-#define SOFTMAX(at, size, gap)                                                                    \
-    do {                                                                                          \
-        hd found = exponential(-((gap) / temperature));                                           \
-        if ((size) == HALF) *(hd_at *)(e + (at)) = found;                                         \
-        else                                                                                      \
-            for (uint32_t l = 0; l < (size); l++) e[(at) + l] = found[l];                         \
-    } while (0)
-    OVER_CANDIDATES(SOFTMAX);
-#undef SOFTMAX
+    for (uint32_t i = 0; i < count; i += HALF)
+        *(hd_at *)(e + i) = exponential(-(gaps(scores + i, most) / temperature));
 }
-#undef OVER_CANDIDATES
 
 /* ---- SipHash-1-3 of a title's hash and four zero bytes, HALF titles at once ---- */
 

@@ -43,17 +43,19 @@ static int lay_out(double scale, const float *scores, const float *variances, ui
     return 1;
 }
 
-/* Writes the probabilities of all candidates, greedy's (0 besides the anchor's) where nothing is
-   uncertain. */
-void ea__thompson(const ea__kernel *kernel, double scale, const float *scores,
-                  const float *variances, uint32_t count, uint32_t best, double *p) {
+/* Writes to p what the probabilities are proportional to, and returns its sum. Where nothing is
+   uncertain all are 0, which makes them greedy's, and the sum 1. */
+double ea__thompson(const ea__kernel *kernel, double scale, const float *scores,
+                    const float *variances, uint32_t count, uint32_t best, double *p) {
     ea__grid grid;
     float w[EA_MAX_CANDIDATES];
     double total = 0;
     for (uint32_t i = 0; i < count; i++) ((volatile double *)p)[i] = 0;
-    if (!lay_out(scale, scores, variances, count, best, &grid)) return;
+    if (!lay_out(scale, scores, variances, count, best, &grid)) return 1;
     kernel->thompson(&grid, w);
-    for (uint32_t a = 0; a < grid.count; a++) total += (double)w[a];
-    if (!(total > 0)) return;
-    for (uint32_t a = 0; a < grid.count; a++) p[grid.index[a]] = (double)w[a] / total;
+    for (uint32_t a = 0; a < grid.count; a++) {
+        p[grid.index[a]] = (double)w[a];
+        total += (double)w[a];
+    }
+    return total > 0 ? total : 1;
 }
