@@ -70,6 +70,7 @@ class Tally(NamedTuple):
     all_branches: int
 
     def row(self, name: str) -> str:
+        """The tally as a line of the table."""
         lines, branches = self.shares()
         return (
             f"{name:<12} {self.lines:>6} of {self.all_lines:<6} {lines:6.1f} %"
