@@ -36,32 +36,33 @@ collect() {
     sed -n 's/^\([a-z]*\): .*scores and n: /\1 /p' "$digests/output" >"$digests/$1"
 }
 
-# name, compiler and its first flags, emulator or nothing, optimisation and other flags
+# name, compiler and its first flags, emulator or nothing, how the library is optimised, flags of all
 same() {
-    local name=$1 compiler=$2 run=$3 flags=$4
+    local name=$1 compiler=$2 run=$3 optimize=$4 flags=${5:-}
     # shellcheck disable=SC2086 # both may be several words
     has "the same bits with $name" ${compiler%% *} $run || return
-    echo "-- $name: $flags"
+    echo "-- $name: $optimize $flags"
     # LIBRARY_FLAGS empty: somebody else's build has none of ours
-    $MAKE same NAME="$name" CC="$compiler" RUN="$run" OPTIMIZE="$flags" OUT="$OUT/same/$name" \
-        AMALGAMATION="$OUT/edgeart.c" LIBRARY_FLAGS= TESTS="vectors score explore context" \
+    $MAKE same NAME="$name" CC="$compiler" RUN="$run" OPTIMIZE="-std=gnu11 $optimize" \
+        TEST_OPTIMIZE=-O1 CFLAGS="-DTEST_REDUCE=10 $flags" OUT="$OUT/same/$name" \
+        AMALGAMATION="$OUT/edgeart.c" LIBRARY_FLAGS= TESTS="$EXACT" \
         WORLDS="$OUT/worlds" >"$digests/output" 2>&1 || failed=1
     cat "$digests/output"
     collect "$name"
 }
 
 for compiler in "$CC" "$CLANG"; do
-    same "$compiler-O0" "$compiler" "" "-std=gnu11 -O0"
-    same "$compiler-O2" "$compiler" "" "-std=gnu11 -O2"
-    same "$compiler-O3-native" "$compiler" "" "-std=gnu11 -O3 -march=native"
+    same "$compiler-O0" "$compiler" "" -O0
+    same "$compiler-O2" "$compiler" "" -O2
+    same "$compiler-O3-native" "$compiler" "" "-O3 -march=native"
 done
-same flushing "$CC" "" "-std=gnu11 -O3 -DTEST_FLUSH" # where that can be switched on: tests/test.h
+same flushing "$CC" "" -O3 -DTEST_FLUSH # of subnormals, where that can be switched on: tests/test.h
 for machine in aarch64 riscv64; do
-    same "$machine" "$machine-linux-gnu-gcc" "qemu-$machine-static" "-std=gnu11 -O3 -static"
+    same "$machine" "$machine-linux-gnu-gcc" "qemu-$machine-static" -O3 -static
 done
 has "the same bits with aarch64-clang" aarch64-linux-gnu-gcc && # its libraries
     same aarch64-clang "$CLANG --target=aarch64-linux-gnu" qemu-aarch64-static \
-        "-std=gnu11 -O3 -static"
+        -O3 -static
 
 if has "the same bits in WebAssembly" "$CLANG" wasm-ld "$NODE"; then
     echo "-- wasm32"

@@ -42,23 +42,42 @@ static buffer some_context(uint64_t *state) {
     return map;
 }
 
+/* As far as each goes beyond format 1. */
+enum { PLAIN = 0, UNCERTAIN = 1, DEEP = 2, CELLS = 4 };
+
 static const struct {
     const char *name;
     uint32_t explorer;
     double floor, parameter;
+    unsigned more;
 } kinds[] = {
-    {"fixed", EA_EXPLORER_FIXED, .01, 0},
-    {"uniform", EA_EXPLORER_UNIFORM, 0, 0},
-    {"greedy", EA_EXPLORER_GREEDY, .003, 0},
-    {"epsilon", EA_EXPLORER_EPSILON_GREEDY, 0, .3},
-    {"softmax", EA_EXPLORER_SOFTMAX, 0, .7},
-    {"softmax-sharp", EA_EXPLORER_SOFTMAX, .01, .02},
-    {"squarecb", EA_EXPLORER_SQUARECB, 0, 3},
-    {"squarecb-sharp", EA_EXPLORER_SQUARECB, .001, 5000},
+    {"fixed", EA_EXPLORER_FIXED, .01, 0, PLAIN},
+    {"uniform", EA_EXPLORER_UNIFORM, 0, 0, PLAIN},
+    {"greedy", EA_EXPLORER_GREEDY, .003, 0, DEEP},
+    {"epsilon", EA_EXPLORER_EPSILON_GREEDY, 0, .3, PLAIN},
+    {"softmax", EA_EXPLORER_SOFTMAX, 0, .7, DEEP},
+    {"softmax-sharp", EA_EXPLORER_SOFTMAX, .01, .02, PLAIN},
+    {"squarecb", EA_EXPLORER_SQUARECB, 0, 3, CELLS},
+    {"squarecb-sharp", EA_EXPLORER_SQUARECB, .001, 5000, DEEP},
+    {"thompson", EA_EXPLORER_THOMPSON, 0, .5, UNCERTAIN},
+    {"thompson-wide", EA_EXPLORER_THOMPSON, .01, 20, UNCERTAIN},
+    {"thompson-deep", EA_EXPLORER_THOMPSON, 0, 1, UNCERTAIN | DEEP | CELLS},
+    {"ucb", EA_EXPLORER_UCB, .002, 2, UNCERTAIN | CELLS},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 static int write_world(const char *folder, unsigned kind, uint32_t rows) {
+    static const recipe_cell cells[] = {
+        {"first", .1, EA_EXPLORER_SOFTMAX, 0, .25},
+        {"second", .1, EA_EXPLORER_SQUARECB, .01, 40},
+        {"third", .1, EA_EXPLORER_THOMPSON, 0, 3},
+    };
+    const recipe_layer layers[] = {
+        {EA_ACTIVATION_TANH, 21, rows, 0, 0, 0},
+        {EA_ACTIVATION_RELU, 30, EA_ROWS_F32, 0, 0, 0},
+        {EA_ACTIVATION_IDENTITY, 13, EA_ROWS_I8, 0, 0, 0},
+    };
+    unsigned more = kinds[kind].more;
     uint32_t artworks[24];
     uint64_t state = 100 + kind;
     buffer maps[CONTEXTS];
@@ -69,7 +88,11 @@ static int write_world(const char *folder, unsigned kind, uint32_t rows) {
         .name = kinds[kind].name, .explorer = kinds[kind].explorer,
         .floor = kinds[kind].floor, .parameter = kinds[kind].parameter, .features = features,
         .feature_count = 4, .title_count = 24, .artworks = artworks, .rows = rows,
-        .seed = 500 + kind, .contexts = maps, .context_count = CONTEXTS});
+        .seed = 500 + kind, .contexts = maps, .context_count = CONTEXTS, .cells = cells,
+        .cell_count = more & CELLS ? more & UNCERTAIN ? 3 : 2 : 0, .scaled = (more & CELLS) != 0,
+        .layers = layers, .layer_count = more & DEEP ? 3 : 0,
+        .variance = more & UNCERTAIN ? EA_VARIANCE_E5M3 : EA_VARIANCE_NONE,
+        .variance_scale = 0x1.9p-4f});
     snprintf(path, sizeof path, "%s/%s-%s.edgeart", folder, kinds[kind].name,
              rows == EA_ROWS_I8 ? "i8" : "f32");
     FILE *file = fopen(path, "wb");
