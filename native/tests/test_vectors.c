@@ -229,7 +229,8 @@ static void hostile_bundles(void) {
 /* [title asked for, title, row, n, total, bits of the score, reason] */
 static void check_page(fixture *f, const json *page) {
     buffer denied = read_bytes(json_get(page, "denied"));
-    ea_limits limits = {sizeof limits, 0, denied.bytes, denied.length};
+    ea_limits limits = {
+        .struct_size = sizeof limits, .denied = denied.bytes, .denied_size = denied.length};
     for EACH (wanted, json_get(page, "decisions")) {
         const json *field = wanted->first;
         ea_decision d;
