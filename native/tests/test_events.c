@@ -84,7 +84,7 @@ static void bodies_are_as_specified(void) {
         check_impression(&e);
         e.artwork = text, e.title.length = 1;
         check_impression(&e);
-        e.shown = text;
+        e.shown = text, e.artwork.length = 1;
         check_impression(&e);
     }
     ea_impression e = plain();
@@ -158,6 +158,13 @@ static void refused_impressions(void) {
     e = plain();
     e.candidates = (ea_text){letters, 0}; /* not one MessagePack value */
     CHECK_EQ(ea_segment_impression(&segment, &e), EA_E_ARGUMENT);
+    e.candidates = (ea_text){0, 9}; /* none: data decides */
+    CHECK_EQ(ea_segment_impression(&segment, &e), EA_OK);
+    segment = started(SIZE);
+    e.title = e.artwork = (ea_text){letters, 65535}; /* a body of more than 2^17 bytes */
+    CHECK_EQ(ea_segment_impression(&segment, &e), EA_E_ARGUMENT);
+    CHECK(segment.next == 0 && segment.used == 64 && !memory[64] && !memory[76]);
+    segment = started(4096);
     e = plain();
     segment.struct_size--;
     CHECK_EQ(ea_segment_impression(&segment, &e), EA_E_ARGUMENT);
