@@ -142,7 +142,7 @@ typedef struct {
 } ea__layer;
 
 struct ea_policy {
-    uint64_t magic;
+    _Alignas(16) uint64_t magic; /* and so a multiple of 16 long, which opening clears in words */
     const uint8_t *bytes;
     size_t length;
     ea_text name, salt;
