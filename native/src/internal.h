@@ -144,7 +144,7 @@ typedef struct {
 } ea__layer;
 
 struct ea_policy {
-    uint64_t magic;
+    _Alignas(16) uint64_t magic; /* and so a multiple of 16 long, which opening clears in words */
     const ea__kernel *kernel;
     const uint8_t *bytes;
     size_t length;

@@ -57,9 +57,11 @@ int32_t ea_row_variances(const ea_policy *policy, uint32_t row, float *variances
     if (!ea__is_open(policy) || !variances || row >= policy->artworks.count)
         return EA_E_ARGUMENT;
     if (capacity < policy->k) return EA_E_CAPACITY;
-    const uint8_t *v = policy->variances + (size_t)row * policy->width;
+    size_t start = (size_t)row * policy->width;
     for (uint32_t i = 0; i < policy->k; i++)
-        variances[i] = policy->variance_kind ? ea__e5m3(v[i]) * policy->variance_scale : 0;
+        variances[i] = policy->variance_kind
+                           ? ea__e5m3(policy->variances[start + i]) * policy->variance_scale
+                           : 0;
     return EA_OK;
 }
 
