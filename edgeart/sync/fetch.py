@@ -105,9 +105,11 @@ class Fetcher:
         if connection is not None:
             connection.close()
 
-    def whole(self, path: str, limit: int, *, etag: str | None = None) -> tuple[Answer, bytes]:
-        """A whole file of at most limit bytes; b"" with 304 and 404. Raises SyncError."""
-        answer = self.get(path, limit, etag=etag)
+    def whole(
+        self, path: str, limit: int, *, etag: str | None = None, absent: tuple[int, ...] = (404,)
+    ) -> tuple[Answer, bytes]:
+        """A whole file, as for `get`; b"" with 304 and 404. Raises SyncError."""
+        answer = self.get(path, limit, etag=etag, absent=absent)
         return answer, b"".join(answer.body)
 
     def get(
@@ -264,7 +266,7 @@ class Fetcher:
         got = start
         try:
             while True:
-                chunk = response.read1(_CHUNK)
+                chunk = response.read(_CHUNK)
                 if not chunk:
                     break
                 got += len(chunk)
@@ -282,13 +284,12 @@ class Fetcher:
             code = "stopped" if self.cancelled else "network"
             raise SyncError(f"{path}: {type(error).__name__}: {error}", code=code) from error
         finally:
-            left = 0 if response.isclosed() else response.length
-            if not response.isclosed():  # left before its end: nothing good can follow on it
+            if response.length or not response.isclosed():  # nothing good can follow on it
                 self.close()
         if got > limit:
             raise SyncError(f"{path}: more than {limit} bytes", code="too_large")
-        if left:
-            raise SyncError(f"{path}: ended {left} bytes early", code="network")
+        if response.length:
+            raise SyncError(f"{path}: ended {response.length} bytes early", code="network")
 
     def _refused(self, path: str, response: HTTPResponse) -> SyncError:
         status = response.status
@@ -304,8 +305,8 @@ class Fetcher:
         """Reads an answer that nobody wants, if it is short; else gives the connection up."""
         if response.length is None or response.length > _DRAINED:
             self.close()
-        while response.length and response.read1(_CHUNK):
-            pass
+        else:
+            response.read()
 
 
 def _address(proxy: str) -> tuple[str, int]:

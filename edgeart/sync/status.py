@@ -10,6 +10,8 @@ from edgeart.errors import SyncError
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+_GOOD = frozenset({"ok", "waiting", "never"})
+_GOOD_FOR_ONE = frozenset({"unknown", "current", "staged", "restored", "kept"})
 _MISSED = 3.0  # intervals without a successful check, after which a device says that it is stale
 
 
@@ -40,10 +42,17 @@ class SyncStatus(NamedTuple):
         """Whether the check was successful."""
         return self.code == "ok"
 
+    def error_of(self, policy: str) -> str | None:
+        """Code of what failed for a policy, in the check or in its own part of it; or None."""
+        if self.code not in _GOOD:
+            return self.code
+        status = self.policies.get(policy)
+        return None if status is None or status.code in _GOOD_FOR_ONE else status.code
+
 
 def stale_since(checked: float, interval: float, now: float) -> float | None:
     """Since when a device has been without word, if that is long: its last successful check."""
-    return checked if now - checked > _MISSED * interval else None
+    return checked if checked and now - checked > _MISSED * interval else None
 
 
 def of_disk(error: OSError) -> SyncError:

@@ -47,13 +47,13 @@ class Syncer:
     now on, None for defaults; without it bundles are fetched and verified, and their trial is left
     to the next process that has one. deny: called with each deny list. tally: pages under the
     policy that serves a name, since it does. clock: seconds since 1970; ticks: seconds of a clock
-    that does not jump.
+    that does not jump. report: called with the status at the start and after each check.
 
     Nothing here raises for what a network, a server or a disk does, and nothing but `refresh`
     waits for a network. Raises ValueError for a url that is none.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords, most with a default
         self,
         directory: str | os.PathLike[str],
         url: str,
@@ -64,6 +64,7 @@ class Syncer:
         timeout: float = 600.0,
         largest_bundle: int = LARGEST_BUNDLE,
         source: random.Random | None = None,
+        report: Callable[[SyncStatus], None] | None = None,
         **installation: Any,
     ) -> None:
         from urllib.parse import urlsplit
@@ -76,6 +77,7 @@ class Syncer:
         self._url, self._token, self._proxy = url, token, proxy
         self._root = root
         self._source = source
+        self._report = report
         self._pid = os.getpid()
         self._busy = threading.RLock()
         self._stop = threading.Event()
@@ -83,6 +85,7 @@ class Syncer:
         self._fetcher: Fetcher | None = None
         self.installed = Installation(directory, **installation)
         self.folder = MetadataFolder(self.installed.directory)
+        self._told(self.installed.status())
 
     # Checking.
 
@@ -238,9 +241,18 @@ class Syncer:
         for name in installed.serving.factories:
             installed.serve(name)  # what has become stale meanwhile, say
         code, text = ("ok", "") if failure is None else (failure.code, str(failure))
-        if fetcher is None:
-            return installed.status(code, text)
-        return installed.status(code, text, (fetcher.requests, fetcher.sent, fetcher.received))
+        counts = (0, 0, 0)
+        if fetcher is not None:
+            counts = (fetcher.requests, fetcher.sent, fetcher.received)
+        return self._told(installed.status(code, text, counts))
+
+    def _told(self, status: SyncStatus) -> SyncStatus:
+        if self._report is not None:
+            try:
+                self._report(status)
+            except Exception as error:
+                self.installed.problem = SyncError(f"report: {error}", code="internal")
+        return status
 
     def status(self) -> SyncStatus:
         """How things stand, without a check and without waiting for one."""

@@ -20,16 +20,20 @@ from edgeart.sync.offers import Target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
-    from typing import Any
+    from typing import Any, Protocol
 
     from tuf.ngclient._internal.trusted_metadata_set import TrustedMetadataSet
 
     from edgeart.sync.fetch import Answer
     from edgeart.sync.state import Minima, State
 
-    Get = Callable[..., tuple[Answer, bytes]]  # as Fetcher.whole
+    class Get(Protocol):
+        """As Fetcher.whole."""
+
+        def __call__(
+            self, path: str, limit: int, *, etag: str | None = None, absent: tuple[int, ...] = ...
+        ) -> tuple[Answer, bytes]: ...
 
 # Bytes that are read of a file (native/spec/sync.md §2).
 LIMITS = {"root": 1 << 16, "timestamp": 1 << 14, "snapshot": 1 << 16, "targets": 1 << 20}
