@@ -175,7 +175,7 @@ class Machine:
             for name in self.factories:
                 yield Serve(name)
             yield Save()
-            yield SaveMinima()
+        yield SaveMinima()  # what was forgotten is forgotten there, too
 
     def _policy(
         self, name: str, offers: Offers, now: float, begun: list[str]

@@ -176,6 +176,7 @@ class Slots:
         self._minimum = os.path.join(directory, "minimum")
         self._generation = 0
         self._slot = 0  # the one that counts
+        self._saved: dict[str, Any] = {}  # minima as the file has them
 
     def load(self) -> State:
         """What the newer slot that holds says; an empty state where none does."""
@@ -205,7 +206,9 @@ class Slots:
         found = read_frame(files.read(self._minimum, LARGEST + _HEADER.size))
         if found is not None:
             try:
-                return Minima(found[1])
+                minima = Minima(found[1])
+                self._saved = minima.packed()
+                return minima
             except (ValueError, TypeError, KeyError):
                 pass  # the checksum holds, but it is not ours
         minima = Minima()
@@ -216,8 +219,11 @@ class Slots:
         return minima
 
     def save_minima(self, minima: Minima) -> None:
-        """Replaces the file, so that it is never torn."""
-        files.replace(self._minimum, frame(self._generation, minima.packed()))
+        """Replaces the file, so that it is never torn, where it says something else."""
+        packed = minima.packed()
+        if packed != self._saved:
+            files.replace(self._minimum, frame(self._generation, packed))
+            self._saved = packed
 
 
 def frame(generation: int, content: dict[str, Any]) -> bytes:
