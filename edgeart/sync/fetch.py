@@ -285,6 +285,7 @@ class Fetcher:
             raise SyncError(f"{path}: {type(error).__name__}: {error}", code=code) from error
         finally:
             if response.length or not response.isclosed():  # nothing good can follow on it
+                response.close()
                 self.close()
         if got > limit:
             raise SyncError(f"{path}: more than {limit} bytes", code="too_large")

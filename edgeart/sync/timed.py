@@ -22,6 +22,8 @@ class TimedSocket:
         self.sock = sock
         self.fetcher = fetcher
         self._closes = closes
+        self._readers = 0
+        self._given_up = False
 
     def sendall(self, data: bytes) -> None:
         """All of it, or an error."""
@@ -31,11 +33,19 @@ class TimedSocket:
 
     def makefile(self, _: str) -> io.BufferedReader:
         """What answers are read from."""
+        self._readers += 1
         return io.BufferedReader(_Reader(self))
 
+    def reader_closed(self) -> None:
+        """One answer has been read, or given up."""
+        self._readers -= 1
+        if self._given_up:
+            self.close()
+
     def close(self) -> None:
-        """Gives it back."""
-        if self._closes:
+        """Gives it back, once no answer is being read from it any more."""
+        self._given_up = True
+        if self._closes and self._readers <= 0:
             self.sock.close()
 
 
@@ -52,6 +62,12 @@ class _Reader(io.RawIOBase):
         count = self.timed.sock.recv_into(buffer)
         fetcher.received += count
         return count
+
+    def close(self) -> None:
+        """Once."""
+        if not self.closed:
+            super().close()
+            self.timed.reader_closed()
 
 
 def connected(host: str, port: int, fetcher: Fetcher) -> socket.socket:

@@ -120,11 +120,11 @@ class Repository:
         self.files[path] = data
         return path
 
-    def delta(self, base: bytes, result: bytes, policy: str = "row", **header: Any) -> dict[str, Any]:
-        """Adds a delta; its description for an offer."""
+    def delta(self, base: bytes, result: bytes, /, **header: Any) -> dict[str, Any]:
+        """Adds a delta of policy `row`; its description for an offer."""
         packed = delta_of(base, result, **header)
         digest = sha256(packed).hexdigest()
-        self.files[f"targets/{policy}/{digest}.delta"] = packed
+        self.files[f"targets/row/{digest}.delta"] = packed
         return {
             "base": sha256(base).hexdigest(), "sha256": digest, "length": len(packed), "codec": 1,
         }  # fmt: skip
@@ -215,7 +215,9 @@ def operation(kind: int, *numbers: int, data: bytes = b"") -> bytes:
     return bytes([kind]) + b"".join(map(leb, numbers)) + data
 
 
-def delta_of(base: bytes, result: bytes, operations: bytes | None = None, **header: Any) -> bytes:
+def delta_of(
+    base: bytes, result: bytes, /, operations: bytes | None = None, **header: Any
+) -> bytes:
     """A delta: of given operations, or of sums where both have bytes and inserts where not.
 
     header: magic, codec, length, base and result where they are to be others than they should be;

@@ -111,6 +111,11 @@ class Device:
         self.use()
         assert (self.sequence(), self.source()) == (sequence, "active")
 
+    def syncer_is_locked_out(self) -> bool:
+        """Whether there was no disk even for the lock, so that no check was made."""
+        assert self.syncer is not None
+        return self.syncer.installed._lock is None
+
     def blob(self, bundle: bytes) -> Path:
         """Where a bundle is stored."""
         return self.directory / "sync" / "blobs" / f"{sha256(bundle).hexdigest()}.edgeart"
