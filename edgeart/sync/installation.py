@@ -6,8 +6,8 @@ from __future__ import annotations
 import os
 import time
 from hashlib import sha256
+from typing import NamedTuple
 
-import edgeart
 from edgeart import segments
 from edgeart.errors import LogBusyError, SyncError
 from edgeart.policy import bucket
@@ -19,7 +19,7 @@ from edgeart.sync.serving import Serving, reads_format
 from edgeart.sync.state import Minima, Slots, State
 from edgeart.sync.status import PolicyStatus, SyncStatus, of_disk, stale_since
 from edgeart.sync.store import BlobStore
-from edgeart.sync.trial import Tally, verdict
+from edgeart.sync.trial import CALM_SECONDS, Tally, verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from edgeart.sync.serving import Swap
 
     Denied = Callable[[dict[str, list[str]]], None]
+
+
+class _Trial(NamedTuple):
+    sha256: str
+    since: float  # by the clock that does not jump
 
 
 class Installation:
@@ -60,7 +65,7 @@ class Installation:
         self._serves = swap is not None
         self._denied, self._tally = deny, tally
         self._lock: int | None = None
-        self._trials: dict[str, tuple[str, float, Tally]] = {}  # SHA-256, since when, before it
+        self._trials: dict[str, _Trial] = {}
         self.store = BlobStore(self.directory)
         self.slots = Slots(self.directory)
         self.state, self.minima = State(), Minima()
@@ -95,6 +100,7 @@ class Installation:
     def release(self) -> None:
         """Gives the directory back."""
         if self._lock is not None:
+            self.pause_trials()
             os.close(self._lock)
             self._lock = None
 
@@ -107,8 +113,8 @@ class Installation:
             self.problem = of_disk(error)
         self.machine = Machine(
             self.state, self.minima, self.serving.factories,
-            version=edgeart.__version__, reads=reads_format, bucket=self._bucket,
-            present=self.store, bases=self.serving.base,
+            version=version(), reads=reads_format, bucket=self._bucket,
+            present=self.store, bases=self.serving.base, serves=self._serves,
         )  # fmt: skip
         self._load_deny()
         for name in self.serving.factories:
@@ -138,14 +144,14 @@ class Installation:
         """Counts this start, durably: a trial that cannot be counted is not begun."""
         policy = self.state.of(name)
         if self._lock is None:
-            policy.starts = MOST_STARTS  # in memory: not in this process
+            self.machine.held_back.add(name)
             return
         if policy.starts >= MOST_STARTS:
             self.machine.revert(name)
         else:
             self.machine.started(name)
         if not self.save():
-            policy.starts = MOST_STARTS
+            self.machine.held_back.add(name)
 
     def save(self) -> bool:
         """Writes the state; False where the disk will not have it."""
@@ -158,14 +164,15 @@ class Installation:
 
     def serve(self, name: str) -> None:
         """What is to run by the rules, runs."""
+        last, policy = self.tally(name), self.state.of(name)
         before = self.serving.running.get(name)
-        last = self.tally(name)
-        facts = self.machine.facts(name, self.now())
-        running = self.serving.serve(name, self.state.of(name), facts)
+        running = self.serving.serve(name, policy, self.machine.facts(name, self.now()))
         if running.source != "trial" or running.sha256 is None:
             self._trials.pop(name, None)
         elif before is None or before.sha256 != running.sha256:
-            self._trials[name] = (running.sha256, self._ticks(), last)
+            self._trials[name] = _Trial(running.sha256, self._ticks())
+            if before is not None:
+                policy.before = tuple(last)
 
     def now(self) -> float:
         """Seconds since 1970: this clock, but not before what a trusted publisher has signed."""
@@ -187,10 +194,29 @@ class Installation:
 
     def judge(self) -> None:
         """Ends the trials that have proved something, well or badly."""
-        for name, (digest, since, before) in list(self._trials.items()):
-            good = verdict(before, self.tally(name), self._ticks() - since)
+        for name, trial in list(self._trials.items()):
+            policy = self.state.of(name)
+            tally, seconds = self.tally(name), self._ticks() - trial.since
+            before, (pages, failed, earlier) = Tally(*policy.before), policy.tried
+            total = Tally(pages + tally.pages, failed + tally.failed)
+            good = verdict(before, total, earlier + seconds)
             if good is not None:
-                self.end_trial(name, digest, good=good)
+                self.end_trial(name, trial.sha256, good=good)
+            elif policy.starts and tally.pages and seconds >= CALM_SECONDS:
+                policy.starts = 0  # this process has come through
+                self.save()
+
+    def pause_trials(self) -> None:
+        """Writes down how far the trials have come, as the process ends as it should."""
+        for name, trial in self._trials.items():
+            policy = self.state.of(name)
+            tally, seconds = self.tally(name), int(self._ticks() - trial.since)
+            pages, failed, earlier = policy.tried
+            policy.tried = (pages + tally.pages, failed + tally.failed, earlier + seconds)
+            policy.starts = max(policy.starts - 1, 0)
+        if self._trials:
+            self._trials.clear()
+            self.save()
 
     def end_trial(self, name: str, digest: str, *, good: bool) -> None:
         """Ends the trial of a bundle: it stays, or is never used again."""
@@ -220,3 +246,10 @@ class Installation:
         left = schedule.wait_left(state, self.clock(), asked_for=False)
         since = stale_since(state.checked, state.interval, self.now())
         return SyncStatus(code, text, policies, state.checked, since, max(left, 0.0), *counts)
+
+
+def version() -> str:
+    """Of this library."""
+    import edgeart  # noqa: PLC0415 - it loads what says so when it is asked
+
+    return str(edgeart.__version__)

@@ -80,10 +80,11 @@ class Machine:
 
     policies: names that the application asks for. factories: of each, None where there is none
     that opens. bases: SHA-256 of the factory bundles, asked for only where a delta could use one.
-    version: of this library. reads, bucket: as for `plan.choose`. present: stored bundles.
+    serves: whether this process runs what is staged. version: of this library. reads, bucket: as
+    for `plan.choose`. present: stored bundles.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a device knows
         self,
         state: State,
         minima: Minima,
@@ -94,6 +95,7 @@ class Machine:
         bucket: Callable[[str, str], int],
         present: Container[str],
         bases: Callable[[str], str | None],
+        serves: bool = True,
     ) -> None:
         self.state = state
         self.minima = minima
@@ -103,6 +105,9 @@ class Machine:
         self._bucket = bucket
         self._present = present
         self._bases = bases
+        self._serves = serves
+        # Policies whose trial this process does not run: it could not be written down that it does.
+        self.held_back: set[str] = set()
 
     def facts(self, name: str, now: float) -> Facts:
         """What the rules ask about a policy. now: seconds since 1970."""
@@ -114,6 +119,7 @@ class Machine:
             stale=bool(policy.max_stale) and waited > policy.max_stale,
             factory=self.factories.get(name),
             present=self._present,
+            trial=name not in self.held_back,
         )
 
     def check(
@@ -217,8 +223,10 @@ class Machine:
         if taken == policy.active:  # it was lost, and has proved itself before
             yield Serve(name)
             return broken or Done("restored", f"sequence {offer.sequence} was fetched again")
-        policy.trial, policy.starts = taken, 0
+        policy.end_trial()
+        policy.trial, policy.starts = taken, int(self._serves)
         yield Save()
+        self.held_back.discard(name)
         yield Serve(name)
         return broken or Done("staged", f"sequence {offer.sequence} is in its trial")
 
@@ -247,7 +255,7 @@ class Machine:
     def commit(self, name: str) -> None:
         """Ends a trial well: the bundle is the active one, the one before it the previous."""
         policy = self.state.of(name)
-        trial, policy.trial, policy.starts = policy.trial, None, 0
+        trial = policy.end_trial()
         if trial is None:
             return
         before = policy.active
@@ -262,7 +270,7 @@ class Machine:
     def revert(self, name: str) -> None:
         """Ends a trial badly: its hash is remembered, and what ran before runs again."""
         policy = self.state.of(name)
-        trial, policy.trial, policy.starts = policy.trial, None, 0
+        trial = policy.end_trial()
         if trial is not None:
             policy.quarantine(trial.sha256, self._version, "trial")
 

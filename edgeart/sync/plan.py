@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from edgeart.sync.offers import Offer, Share
     from edgeart.sync.state import Held, PolicyState
 
-MOST_STARTS = 3  # processes that may begin with a bundle in its trial without ending the trial
+MOST_STARTS = 3  # processes that may run a bundle in its trial without ending the trial
 
 
 class Factory(NamedTuple):
@@ -30,6 +30,7 @@ class Facts(NamedTuple):
     stale: bool  # longer without a successful check than the record allows
     factory: Factory | None  # None: there is none that opens
     present: Container[str]  # SHA-256 of the bundles that are stored
+    trial: bool = True  # whether this process may run one in its trial
 
 
 class Plan(NamedTuple):
@@ -65,7 +66,7 @@ def runs(policy: PolicyState, facts: Facts) -> list[Held | Factory]:
         # Of two that are equal the one that came with the application needs no trust in a disk.
         ranked.append((factory.sequence, factory.format, 1, factory))
     if policy.serve == "newest" and not facts.stale:
-        tried = policy.trial if policy.starts < MOST_STARTS else None
+        tried = policy.trial if facts.trial else None
         ranked += (
             (held.sequence, held.format, 0, held)
             for held in (tried, policy.active, policy.previous)

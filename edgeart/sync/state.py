@@ -59,7 +59,11 @@ class PolicyState:
         self.active = _held(self._kept.get("active"))
         self.previous = _held(self._kept.get("previous"))
         self.trial = _held(self._kept.get("trial"))
-        self.starts = int(self._kept.get("starts", 0))  # processes that began with the trial
+        # Of the trial: processes that ran it and have not come through yet; pages and failed pages
+        # before it; its own, and its seconds, in processes that have ended.
+        self.starts = int(self._kept.get("starts", 0))
+        self.before = _numbers(self._kept.get("before", (0, 0)), 2)
+        self.tried = _numbers(self._kept.get("tried", (0, 0, 0)), 3)
         # SHA-256 to the library's version that refused it and the code of why, oldest first.
         self.quarantined: dict[str, tuple[str, str]] = {
             str(sha256): (str(version), str(code))
@@ -77,12 +81,20 @@ class PolicyState:
             "previous": self.previous and self.previous.packed(),
             "trial": self.trial and self.trial.packed(),
             "starts": self.starts,
+            "before": list(self.before),
+            "tried": list(self.tried),
             "quarantined": {sha256: list(why) for sha256, why in self.quarantined.items()},
             "serve": self.serve,
             "killed": sorted(self.killed),
             "max_stale": self.max_stale,
             "minimum": self.minimum,
         }
+
+    def end_trial(self) -> Held | None:
+        """Forgets all about the trial; the bundle that was in it."""
+        trial, self.trial = self.trial, None
+        self.starts, self.before, self.tried = 0, (0, 0), (0, 0, 0)
+        return trial
 
     def quarantine(self, sha256: str, version: str, code: str) -> None:
         """Remembers a bundle that is not to be fetched again."""
@@ -207,10 +219,11 @@ class Slots:
         if found is not None:
             try:
                 minima = Minima(found[1])
-                self._saved = minima.packed()
-                return minima
             except (ValueError, TypeError, KeyError):
                 pass  # the checksum holds, but it is not ours
+            else:
+                self._saved = minima.packed()
+                return minima
         minima = Minima()
         signers = state.roles.get("targets", (0, ()))[1]
         for name, policy in state.policies.items():
@@ -259,6 +272,13 @@ def _held(packed: Any) -> Held | None:
     if not is_digest(sha256):
         raise ValueError(f"{sha256!r} is no SHA-256")
     return Held(sha256, int(sequence), int(format_), int(length))
+
+
+def _numbers(packed: Any, count: int) -> tuple[int, ...]:
+    numbers = tuple(map(int, packed))
+    if len(numbers) != count:
+        raise ValueError(f"{count} numbers are due, not {packed!r}")
+    return numbers
 
 
 def is_digest(text: object) -> bool:

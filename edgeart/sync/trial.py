@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 LEAST_PAGES = 20
 LEAST_SECONDS = 60.0
+CALM_SECONDS = 10.0  # after which a process that has shown a page was not crashed by the policy
 _LEAST_FAILED = 3  # one odd page proves nothing
 _WORST_RATE = 0.05  # of pages that failed
 
@@ -22,7 +23,7 @@ def verdict(before: Tally, trial: Tally, seconds: float) -> bool | None:
     """True: it is good; False: it is not; None: go on.
 
     before: of the policy that ran before. What fails under both is the application's own affair,
-    and no policy's fault. seconds: since the trial began in this process.
+    and no policy's fault. trial, seconds: of all processes that ran it, together.
     """
     usual = before.failed / before.pages if before.pages else 0.0
     if trial.failed >= _LEAST_FAILED and trial.failed > (usual + _WORST_RATE) * trial.pages:

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
         def __call__(
             self, path: str, limit: int, *, etag: str | None = None, absent: tuple[int, ...] = ...
-        ) -> tuple[Answer, bytes]: ...
+        ) -> tuple[Answer, bytes]:
+            """A whole file."""
+
 
 # Bytes that are read of a file (native/spec/sync.md §2).
 LIMITS = {"root": 1 << 16, "timestamp": 1 << 14, "snapshot": 1 << 16, "targets": 1 << 20}

@@ -5,6 +5,9 @@ Chosen over strace and ptrace because it needs neither privileges nor Linux, and
 what a kill cannot: take back, as a power cut may, all that was never flushed to the disk.
 """
 
+# It stands in for the calls of os, by which the package works.
+# ruff: noqa: PTH
+
 from __future__ import annotations
 
 import errno
@@ -76,7 +79,7 @@ class Disk:
     def _path(self, name: str, arguments: tuple[Any, ...]) -> str | None:
         if name in ("write", "fsync", "close", "ftruncate"):
             return self._paths.get(arguments[0])
-        return os.path.abspath(os.fspath(arguments[0]))
+        return os.path.abspath(str(arguments[0]))
 
     def _changes(self, name: str, path: str, arguments: tuple[Any, ...]) -> bool:
         if name == "open":

@@ -40,7 +40,7 @@ class Process:
             directory / "sync", url,
             root=root, policies={"row": factory}, unit=int(unit), swap=self._swap,
             tally=lambda _: Tally(LEAST_PAGES, 0), clock=lambda: self.now,
-            ticks=lambda: self.ticks, source=random.Random(1),
+            ticks=lambda: self.ticks, source=random.Random(1),  # noqa: S311 - jitter
         )  # fmt: skip
 
     def _swap(self, _: str, policy: Policy | None) -> None:

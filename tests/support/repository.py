@@ -55,7 +55,9 @@ class Repository:
         self._signed: set[int] = set()
         self.days = {"root": LONG, "targets": LONG, "snapshot": LONG, "timestamp": LONG}
         self.signers: dict[str, list[CryptoSigner]] = {
-            role: [CryptoSigner.generate_ed25519() for _ in range(threshold if role == "root" else 1)]
+            role: [
+                CryptoSigner.generate_ed25519() for _ in range(threshold if role == "root" else 1)
+            ]
             for role in ("root", "targets", "snapshot", "timestamp")
         }
         self.root = Root(version=1, expires=self._expires("root"), consistent_snapshot=True)
@@ -191,9 +193,7 @@ class Repository:
         signed.version += id(signed) in self._signed
         self._signed.add(id(signed))
 
-    def _write(
-        self, role: str, signed: Signed, extra: list[CryptoSigner] | None = None
-    ) -> None:
+    def _write(self, role: str, signed: Signed, extra: list[CryptoSigner] | None = None) -> None:
         metadata: Metadata[Any] = Metadata(signed)
         for signer in [*self.signers[role], *(extra or [])]:
             metadata.sign(signer, append=True)

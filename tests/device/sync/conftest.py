@@ -49,7 +49,8 @@ class Device:
         self.syncer = Syncer(
             self.directory / "sync", self.server.url, root=self.root, policies=self.policies,
             unit=self.unit, swap=self._swap, deny=self._deny, tally=self._tally,
-            clock=lambda: self.now, ticks=lambda: self.ticks, source=random.Random(1),
+            clock=lambda: self.now, ticks=lambda: self.ticks,
+            source=random.Random(1),  # noqa: S311 - jitter
             **{"timeout": 20.0} | self.options | options,
         )  # fmt: skip
         return self.syncer

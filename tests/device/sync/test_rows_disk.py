@@ -276,7 +276,7 @@ def test_row_24_a_fork_serves_and_leaves_syncing_to_its_parent(device: Device) -
 def test_row_38_clean_up_never_deletes_what_may_still_be_needed(
     device: Device, repository: Repository
 ) -> None:
-    source = random.Random(38)
+    source = random.Random(38)  # noqa: S311 - choices of a test
     device.has(FIRST)
     for sequence in range(SECOND, SECOND + 12):
         repository.now = device.now

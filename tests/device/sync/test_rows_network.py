@@ -358,11 +358,20 @@ def test_row_17_hostile_operations_are_refused_or_stay_in_bounds(
     result = bytes(length)
     delta = delta_of(BASE, result, b"", stream=zlib.compress(packed + tail))
     written = bytearray()
-    with pytest.raises(SyncError) as refusal:
-        apply_delta(BASE, delta, written.extend, length=length, digest=sha256(result).digest())
-        raise AssertionError("the digest is of zeros, which these operations do not write")
-    assert refusal.value.code == "delta"
+    refused = refusal_of(BASE, delta, written, result)
+    # Operations may write the zeros that are asked for; then nothing may follow them.
+    assert refused == "delta" or written == result
     assert len(written) <= length
+
+
+def refusal_of(base: bytes, delta: bytes, written: bytearray, result: bytes) -> str | None:
+    """Code of the refusal, None where the delta was applied."""
+    digest = sha256(result).digest()
+    try:
+        apply_delta(base, delta, written.extend, length=len(result), digest=digest)
+    except SyncError as error:
+        return error.code
+    return None
 
 
 @given(st.binary(max_size=200), st.binary(max_size=200), st.data())
@@ -374,14 +383,8 @@ def test_row_17_a_mutated_delta_gives_the_very_result_or_nothing(
     for _ in range(data.draw(st.integers(1, 4))):
         delta[data.draw(st.integers(0, len(delta) - 1))] = data.draw(st.integers(0, 255))
     written = bytearray()
-    try:
-        apply_delta(
-            base, bytes(delta), written.extend, length=len(result), digest=sha256(result).digest()
-        )
-    except SyncError as error:
-        assert error.code == "delta"
-    else:
-        assert written == result
+    refused = refusal_of(base, bytes(delta), written, result)
+    assert refused == "delta" or written == result
 
 
 PORTAL = b"<html><body>Please accept the terms to use this network</body></html>"
@@ -401,7 +404,7 @@ def test_row_28_a_captive_portal_changes_nothing(
     codes = (status.code, status.policies["row"].code)
     assert {"malformed", "mismatch", "too_large"} & set(codes), codes
     assert device.sequence() == (FIRST if part != "deny" else SECOND)
-    assert device.denied == ({} if part not in (".edgeart",) else {"title-1": ["art-1-0"]})
+    assert device.denied == ({} if part != ".edgeart" else {"title-1": ["art-1-0"]})
     device.server.behave = None
     assert device.check().ok
     device.use()
@@ -419,9 +422,7 @@ def test_row_28_a_redirection_to_a_portal_is_not_followed(device: Device) -> Non
     assert device.sequence() == FIRST
 
 
-def test_row_29_304_without_a_local_blob_fetches_it(
-    device: Device, repository: Repository
-) -> None:
+def test_row_29_304_without_a_local_blob_fetches_it(device: Device, repository: Repository) -> None:
     device.has(FIRST)
     device.stop()
     device.blob(policy_bundle(FIRST)).unlink()
@@ -493,7 +494,12 @@ def test_row_39_a_target_name_that_is_a_path_is_never_taken(
 
 @given(st.text(max_size=30))
 def test_row_39_names_that_are_taken_are_harmless(text: str) -> None:
-    for name in (text, f"{text}/12.f1.edgeart", f"row/{text}.f1.edgeart", f"row/12.f{text}.edgeart"):
+    for name in (
+        text,
+        f"{text}/12.f1.edgeart",
+        f"row/{text}.f1.edgeart",
+        f"row/12.f{text}.edgeart",
+    ):
         found = parse_name(name)
         if found is not None:
             policy, sequence, format_ = found

@@ -168,9 +168,7 @@ def test_row_04_an_expired_root_on_the_way_to_a_good_one_is_fine(
     device.has(SECOND)
 
 
-def test_row_05_a_timestamp_rolled_back_is_refused(
-    device: Device, repository: Repository
-) -> None:
+def test_row_05_a_timestamp_rolled_back_is_refused(device: Device, repository: Repository) -> None:
     old = dict(repository.files)
     offers_second(repository)
     device.has(SECOND)
@@ -485,7 +483,7 @@ def test_row_40_mutated_metadata_gets_python_tufs_own_verdict(
         "targets": f"{repository.targets.version}.targets.json",
     }[role]  # fmt: skip
     good = repository.files[f"metadata/{name}"]
-    mutate = mutations(good, random.Random(role))
+    mutate = mutations(good, random.Random(role))  # noqa: S311 - choices of a test
     verdicts = Verdicts(tmp_path, server, repository)
     seen = set()
     for round_ in range(40):
