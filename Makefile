@@ -33,7 +33,7 @@ $(STAMP)/pip: constraints.txt
 $(STAMP)/installed: $(STAMP)/pip $(NATIVE) $(PACKAGING) export/pyproject.toml \
 		$(if $(wildcard edgeart/_native*.so),,force)
 	rm -f edgeart/_native*.so
-	$(PIP) "$(BIN)/python" -m pip install --quiet --editable . --editable './export[collector]'
+	$(PIP) "$(BIN)/python" -m pip install --quiet --editable . --editable './export[collector,publish]'
 	@touch "$@"
 
 $(STAMP)/test $(STAMP)/lint $(STAMP)/bench $(STAMP)/dist: $(STAMP)/%: $(STAMP)/installed
