@@ -73,7 +73,7 @@ def test_text_form_is_read_back() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("thompson", "no explorer is called 'thompson'; use one of fixed, uniform, greedy"),
+        ("best", "no explorer is called 'best'; use one of fixed, uniform, greedy"),
         ("squarecb", "squarecb: gamma is missing; write squarecb:gamma="),
         ("greedy:gamma=1", "greedy: cannot read 'gamma=1'; give each of floor"),
         ("greedy:floor", "greedy: cannot read 'floor'"),

@@ -43,7 +43,7 @@ def with_weight(value: float, row: int = 2, slot: int = 0) -> np.ndarray[Any, An
         ({"sequence": True}, "sequence must be an int"),
         ({"schema": [Number("hour")]}, "schema must be a FeatureSchema, not list"),
         ({"explorer": "greedy"}, "explorer must be one such as .*'greedy'"),
-        ({"tower": ["dense"]}, "format 1 has no tower"),
+        ({"tower": ["dense"]}, "tower layer 0 must be a Layer, not .dense"),
         ({"titles": ["t"]}, "titles must map title to artworks, not list"),
         ({"titles": {"": ["a", "b", "c"]}}, "title id '' has 0 bytes; 1 to 255"),
         ({"titles": {"é" * 128: ["a"]}}, "has 256 bytes; 1 to 255"),

@@ -35,9 +35,9 @@ def test_a_missing_file_is_named(model: PolicyModel, tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("model.json", b"{", "cannot be read"),
-        ("model.json", b"[]", "not a model of format 1"),
-        ("model.json", b'{"format": 2}', "not a model of format 1"),
-        ("model.json", b'{"format": 1}', "missing or unusable entry 'explorer'"),
+        ("model.json", b"[]", "not a model of format 1 or 2"),
+        ("model.json", b'{"format": 3}', "not a model of format 1 or 2"),
+        ("model.json", b'{"format": 1}', "missing or unusable entry 'name'"),
         ("model.npz", b"", "cannot be read"),
         ("model.npz", b"PK\x03\x04 and no more", "cannot be read"),
     ],
