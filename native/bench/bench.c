@@ -90,7 +90,8 @@ static void run_score(const bench *b) {
 
 static void run_explore(const bench *b) {
     for (uint32_t t = 0; t < TITLES; t++)
-        ea__explore(&b->explorer, scores + t * EACH, EACH, integers + t * EACH);
+        ea__explore(&b->explorer, b->explorer.parameter, scores + t * EACH, 0, EACH,
+                    integers + t * EACH);
     sink += integers[ROWS - 1];
 }
 

@@ -441,6 +441,7 @@ typedef struct {
     ea_text title;
     ea_text artwork;      /* data NULL: none */
     ea_text shown;        /* what was shown instead; data NULL: the decision */
+    ea_text candidates;   /* one MessagePack value, as feedback.md §4; data NULL: no restriction */
 } ea_impression;
 
 /* What a segment's header says. Set struct_size before the call. */

@@ -33,7 +33,7 @@ static double from_u64(uint64_t x) {
     return (double)(uint32_t)(x >> 32) * 4294967296.0 + (double)(uint32_t)x;
 }
 
-static double number(const ea__value *value) {
+static double number_of(const ea__value *value) {
     if (value->type == EA__UINT) return from_u64(value->integer);
     if (value->type != EA__INT) return value->real;
     return value->integer >> 63 ? -from_u64(0 - value->integer) : from_u64(value->integer);
@@ -79,7 +79,7 @@ static void encode_number(encoder *e, const ea__feature *feature, const ea__valu
     double v = 0;
     int missing = value->type == EA__NIL;
     if (!missing) {
-        v = number(value);
+        v = number_of(value);
         missing = v != v;
     }
     if (missing) {
@@ -125,7 +125,7 @@ static void weights_from_map(encoder *e, const ea__feature *feature, size_t coun
             e->other++;
             continue;
         }
-        double weight = value.type == EA__NIL ? 0 : number(&value);
+        double weight = value.type == EA__NIL ? 0 : number_of(&value);
         if (weight != weight) weight = 0;
         e->slots[feature->first + word] = ea__tiny((float)clip(e, weight, LARGEST_WEIGHT));
     }
@@ -166,7 +166,7 @@ static void encode_vector(encoder *e, const ea__feature *feature, const ea__valu
         if (value->type == EA__LIST) {
             ea__value element = ea__read(&e->reader, EA__NUMBER);
             if (e->reader.status) return;
-            z = number(&element);
+            z = number_of(&element);
         } else {
             const uint8_t *p = value->data + 4 * (size_t)i;
             union { uint32_t u; float f; } pun = {(uint32_t)p[0] | (uint32_t)p[1] << 8 |
@@ -248,9 +248,28 @@ static void encode_map(encoder *e) {
     e->slots[policy->slots - 1] = 1;
 }
 
+/* Floats that hold the slots, which are u where there is no tower. */
+static uint32_t room_for_slots(const ea_policy *policy) {
+    return policy->layers ? (policy->slots + 15) & ~15u : policy->width;
+}
+
 size_t ea_context_size(const ea_policy *policy) {
     if (!ea__is_open(policy)) return 0;
-    return sizeof(ea_context) + policy->stride * (sizeof(float) + sizeof(int8_t));
+    size_t floats = policy->width + (policy->variance_kind ? policy->width : 0) +
+                    (policy->layers ? room_for_slots(policy) : 0);
+    return sizeof(ea_context) + floats * sizeof(float) + policy->width;
+}
+
+uint32_t ea_policy_cell_of(const ea_policy *policy, uint64_t unit) {
+    if (!ea__is_open(policy)) return EA_NONE;
+    if (!policy->cells) return 0;
+    uint64_t hash = ea_hash(unit, EA__DOMAIN_CELL0, policy->salt.data, policy->salt.length);
+    uint32_t bucket = (uint32_t)(hash >> 33), sum = 0;
+    for (uint32_t cell = 1; cell <= policy->cells; cell++) {
+        sum += policy->cell[cell].units;
+        if (bucket < sum) return cell;
+    }
+    return 0;
 }
 
 int32_t ea_context_encode(const ea_policy *policy, ea_context *context, size_t size,
@@ -262,8 +281,8 @@ int32_t ea_context_encode(const ea_policy *policy, ea_context *context, size_t s
     if ((uintptr_t)context & 15) return EA_E_ALIGNMENT;
     context->magic = 0;
     context->policy = policy;
-    float *slots = ea__u(context);
-    for (uint32_t i = 0; i < policy->stride; i++) ((volatile float *)slots)[i] = 0;
+    float *slots = ea__slots(context), *u = ea__u(context);
+    for (uint32_t i = 0; i < room_for_slots(policy); i++) ((volatile float *)slots)[i] = 0;
     encoder e = {{map, map_length, 0, EA_OK, 0}, policy, slots, 0, 0, 0, 0};
     encode_map(&e);
     if (report) report->offset = e.reader.fault;
@@ -276,10 +295,15 @@ int32_t ea_context_encode(const ea_policy *policy, ea_context *context, size_t s
     }
     context->seed = seed;
     context->unit = unit;
+    context->cell = ea_policy_cell_of(policy, unit);
     context->d0 = ea_hash(seed, EA__DOMAIN_DRAW0, policy->name.data, policy->name.length);
     context->d1 = ea_hash(seed, EA__DOMAIN_DRAW1, policy->name.data, policy->name.length);
     context->crc = policy->crc;
-    ea__quantise(policy, context);
+    if (policy->layers) {
+        for (uint32_t i = policy->k; i < policy->width; i++) ((volatile float *)u)[i] = 0;
+        ea__run_tower(policy, slots, u);
+    }
+    ea__prepare_rows(policy, context);
     context->magic = EA__CONTEXT_MAGIC;
     return EA_OK;
 }
@@ -298,8 +322,18 @@ int32_t ea_context_vector(const ea_policy *policy, const ea_context *context, fl
     if (status) return status;
     if (!slots) return EA_E_ARGUMENT;
     if (capacity < policy->slots) return EA_E_CAPACITY;
-    for (uint32_t i = 0; i < policy->slots; i++) slots[i] = ea__u(context)[i];
+    for (uint32_t i = 0; i < policy->slots; i++) slots[i] = ea__slots(context)[i];
     for (uint32_t i = 0; codes && i < policy->k; i++) codes[i] = ea__q(context)[i];
     if (scale) *scale = context->sigma;
+    return EA_OK;
+}
+
+int32_t ea_context_u(const ea_policy *policy, const ea_context *context, float *u,
+                     size_t capacity) {
+    int32_t status = ea__check_context(policy, context);
+    if (status) return status;
+    if (!u) return EA_E_ARGUMENT;
+    if (capacity < policy->k) return EA_E_CAPACITY;
+    for (uint32_t i = 0; i < policy->k; i++) u[i] = ea__u(context)[i];
     return EA_OK;
 }

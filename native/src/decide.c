@@ -12,14 +12,36 @@ static uint32_t draw(const ea_context *context, uint64_t title_hash, uint32_t at
     return (uint32_t)(((h >> 32) * mass + ((h & 0xffffffff) * mass >> 32)) >> 32);
 }
 
-static int is_denied(const ea_limits *limits, uint32_t row) {
+static int has(const uint8_t *bits, size_t size, uint32_t row) {
     size_t byte = row >> 3;
-    return limits && byte < limits->denied_size && (limits->denied[byte] >> (row & 7) & 1);
+    return byte < size && (bits[byte] >> (row & 7) & 1);
 }
 
-static int check_limits(const ea_limits *limits) {
-    return !limits || (limits->struct_size >= sizeof *limits &&
-                       (limits->denied || !limits->denied_size));
+/* Limits as the newest structure, what an older one lacks being 0. A status. */
+static int32_t take_limits(const ea_limits *given, ea_limits *limits) {
+    const size_t first = offsetof(ea_limits, excluded); /* of later fields */
+    limits->denied = limits->excluded = 0;
+    limits->denied_size = limits->excluded_size = 0;
+    limits->required = limits->forbidden = 0;
+    if (!given) return EA_OK;
+    if (given->struct_size < first) return EA_E_ARGUMENT;
+    limits->denied = given->denied;
+    limits->denied_size = given->denied_size;
+    if (given->struct_size >= sizeof *given) {
+        limits->excluded = given->excluded;
+        limits->excluded_size = given->excluded_size;
+        limits->required = given->required;
+        limits->forbidden = given->forbidden;
+    }
+    if ((!limits->denied && limits->denied_size) || (!limits->excluded && limits->excluded_size))
+        return EA_E_ARGUMENT;
+    return EA_OK;
+}
+
+static int is_candidate(const ea_policy *policy, const ea_limits *limits, uint32_t row) {
+    uint32_t mask = policy->masks ? policy->masks[row] : 0;
+    return (mask & limits->required) == limits->required && !(mask & limits->forbidden) &&
+           !has(limits->excluded, limits->excluded_size, row);
 }
 
 /* A title's candidates under some limits. */
@@ -27,39 +49,100 @@ typedef struct {
     uint32_t first, count;
     uint32_t open;  /* candidates not denied */
     uint32_t total; /* of n over those */
-    uint32_t reason;
-    float scores[EA_MAX_CANDIDATES];
-    uint32_t n[EA_MAX_CANDIDATES];
+    int some;       /* only some rows of the title are candidates: those of `rows` */
+    int uncertain;  /* variances are there: the explorer wants them */
+    uint8_t rows[EA_MAX_CANDIDATES]; /* counted from the first */
     uint8_t denied[EA_MAX_CANDIDATES];
+    float scores[EA_MAX_CANDIDATES];
+    float variances[EA_MAX_CANDIDATES];
+    uint32_t n[EA_MAX_CANDIDATES];
 } candidates;
 
+static inline uint32_t row_of(const candidates *c, uint32_t i) {
+    return c->first + (c->some ? c->rows[i] : i);
+}
+
+/* Where scores and variances come from: the policy, or another scorer. */
+typedef struct {
+    const ea_context *context;
+    const float *scores, *variances; /* of the title's rows; NULL: the policy's own */
+} scorer;
+
+static int32_t score_title(const ea_policy *policy, const scorer *by, candidates *c) {
+    if (!by->scores) {
+        ea__score_rows(policy, by->context, c->first, c->count, c->scores);
+        if (c->uncertain)
+            ea__variance_rows(policy, by->context, c->first, c->count, c->variances);
+        return EA_OK;
+    }
+    int32_t status = ea__take_scores(by->scores, c->count, c->scores);
+    if (!status && c->uncertain)
+        status = by->variances ? ea__take_variances(by->variances, c->count, c->variances)
+                               : EA_E_ARGUMENT;
+    return status;
+}
+
+/* Drops the rows that are no candidates. */
+static void restrict_to(const ea_policy *policy, const ea_limits *limits, candidates *c) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < c->count; i++) {
+        if (!is_candidate(policy, limits, c->first + i)) continue;
+        c->rows[kept] = (uint8_t)i;
+        c->scores[kept] = c->scores[i];
+        if (c->uncertain) c->variances[kept] = c->variances[i];
+        kept++;
+    }
+    c->some = kept < c->count;
+    c->count = kept;
+}
+
+/* The explorer of a cell over some candidates of a title. */
+static void explore(const ea_policy *policy, uint32_t cell, uint32_t title, const float *scores,
+                    const float *variances, uint32_t count, uint32_t *n) {
+    const ea__explorer *explorer = &policy->cell[cell].explorer;
+    double parameter = explorer->parameter;
+    if (!cell && policy->title_scale) parameter *= (double)policy->title_scale[title];
+    ea__explore(explorer, parameter, scores, variances, count, n);
+}
+
 /* §6, step 4: the explorer once more, over the candidates that are not denied. */
-static void recompute(const ea_policy *policy, candidates *c) {
+static void recompute(const ea_policy *policy, uint32_t cell, uint32_t title, candidates *c) {
     uint32_t open = 0;
-    float scores[EA_MAX_CANDIDATES];
-    for (uint32_t i = 0; i < c->count; i++)
-        if (!c->denied[i]) scores[open++] = c->scores[i];
-    ea__explore(&policy->explorer, scores, open, c->n);
+    float scores[EA_MAX_CANDIDATES], variances[EA_MAX_CANDIDATES];
+    for (uint32_t i = 0; i < c->count; i++) {
+        if (c->denied[i]) continue;
+        scores[open] = c->scores[i];
+        if (c->uncertain) variances[open] = c->variances[i];
+        open++;
+    }
+    explore(policy, cell, title, scores, variances, open, c->n);
     for (uint32_t i = c->count; i-- > 0;) c->n[i] = c->denied[i] ? 0 : c->n[--open];
     c->total = EA_TOTAL;
 }
 
 /* Everything about a title that does not depend on the draw. */
-static void weigh(const ea_policy *policy, const ea_context *context, uint32_t title,
-                  const ea_limits *limits, candidates *c) {
+static int32_t weigh(const ea_policy *policy, const scorer *by, uint32_t title,
+                     const ea_limits *limits, candidates *c) {
+    uint32_t cell = by->context->cell;
     c->first = ea__first_row(policy, title);
     c->count = policy->title_rows[title] - c->first;
-    c->open = c->count;
     c->total = EA_TOTAL;
-    c->reason = EA_REASON_POLICY;
-    ea__score_rows(policy, context, c->first, c->count, c->scores);
-    ea__explore(&policy->explorer, c->scores, c->count, c->n);
-    if (!limits || !limits->denied_size) return;
+    c->some = 0;
+    c->uncertain = ea__needs_variance(policy->cell[cell].explorer.kind);
+    int32_t status = score_title(policy, by, c);
+    if (status) return status;
+    if (limits->required || limits->forbidden || limits->excluded_size)
+        restrict_to(policy, limits, c);
+    c->open = c->count;
+    if (!c->count) return EA_OK;
+    explore(policy, cell, title, c->scores, c->variances, c->count, c->n);
+    if (!limits->denied_size) return EA_OK;
     for (uint32_t i = 0; i < c->count; i++) {
-        c->denied[i] = (uint8_t)is_denied(limits, c->first + i);
+        c->denied[i] = (uint8_t)has(limits->denied, limits->denied_size, row_of(c, i));
         c->open -= c->denied[i];
         c->total -= c->denied[i] ? c->n[i] : 0;
     }
+    return EA_OK;
 }
 
 /* The first candidate whose running sum of n passes `point`, denied ones passed over on demand. */
@@ -72,37 +155,49 @@ static uint32_t pick(const candidates *c, uint32_t point, int open_only) {
     }
 }
 
-static void decide(const ea_policy *policy, const ea_context *context, uint32_t title,
-                   const ea_limits *limits, ea_decision *decision) {
+static ea_decision undecided(uint32_t title, uint32_t reason, uint32_t cell) {
+    ea_decision d = {title, EA_NONE, 0, EA_TOTAL, 0, (uint16_t)reason, (uint16_t)cell};
+    return d;
+}
+
+static int32_t decide(const ea_policy *policy, const scorer *by, uint32_t title,
+                      const ea_limits *limits, ea_decision *decision) {
     candidates c;
-    *decision = (ea_decision){title, EA_NONE, 0, EA_TOTAL, 0, EA_REASON_UNKNOWN_TITLE};
-    if (title == EA_NONE) return;
+    const ea_context *context = by->context;
+    uint32_t cell = context->cell;
+    *decision = undecided(title, EA_REASON_UNKNOWN_TITLE, cell);
+    if (title == EA_NONE) return EA_OK;
     uint64_t hash = policy->title_hash[title];
-    weigh(policy, context, title, limits, &c);
+    int32_t status = weigh(policy, by, title, limits, &c);
+    if (status) return status;
     decision->reason = EA_REASON_NONE;
-    if (!c.open) return;
+    if (!c.open) return EA_OK;
     uint32_t chosen = pick(&c, draw(context, hash, 0, EA_TOTAL), 0);
     decision->reason = EA_REASON_POLICY;
     if (c.open < c.count && c.denied[chosen]) {
         decision->reason = c.total ? EA_REASON_REDRAWN : EA_REASON_RECOMPUTED;
-        if (!c.total) recompute(policy, &c);
+        if (!c.total) recompute(policy, cell, title, &c);
         chosen = pick(&c, draw(context, hash, 1, c.total), 1);
     }
-    decision->row = c.first + chosen;
+    decision->row = row_of(&c, chosen);
     decision->n = c.n[chosen];
     decision->total = c.total;
     decision->score = c.scores[chosen];
+    return EA_OK;
 }
 
 int32_t ea_select_page(const ea_policy *policy, const ea_context *context,
                        const uint32_t *titles, size_t count, const ea_limits *limits,
                        ea_decision *decisions) {
+    ea_limits taken;
     int32_t status = ea__check_context(policy, context);
+    if (!status) status = take_limits(limits, &taken);
     if (status) return status;
-    if (((!titles || !decisions) && count) || !check_limits(limits)) return EA_E_ARGUMENT;
+    if ((!titles || !decisions) && count) return EA_E_ARGUMENT;
+    scorer own = {context, 0, 0};
     for (size_t i = 0; i < count; i++) {
         if (titles[i] >= policy->titles.count && titles[i] != EA_NONE) return EA_E_TITLE;
-        decide(policy, context, titles[i], limits, decisions + i);
+        decide(policy, &own, titles[i], &taken, decisions + i);
     }
     return EA_OK;
 }
@@ -112,21 +207,76 @@ int32_t ea_select(const ea_policy *policy, const ea_context *context, uint32_t t
     return ea_select_page(policy, context, &title, 1, limits, decision);
 }
 
+int32_t ea_select_scored(const ea_policy *policy, const ea_context *context, uint32_t title,
+                         const float *scores, const float *variances, const ea_limits *limits,
+                         ea_decision *decision) {
+    ea_limits taken;
+    int32_t status = ea__check_context(policy, context);
+    if (!status) status = take_limits(limits, &taken);
+    if (status) return status;
+    if (!scores || !decision) return EA_E_ARGUMENT;
+    if (title >= policy->titles.count) return EA_E_TITLE;
+    scorer other = {context, scores, variances};
+    ea_decision made;
+    status = decide(policy, &other, title, &taken, &made);
+    if (!status) *decision = made;
+    return status;
+}
+
+int32_t ea_select_host(const ea_policy *policy, const ea_context *context, const void *id,
+                       size_t length, uint32_t count, ea_decision *decision) {
+    static const ea__explorer uniform = {EA_EXPLORER_UNIFORM, 0, 0, 0};
+    int32_t status = ea__check_context(policy, context);
+    if (status) return status;
+    if ((!id && length) || count < 1 || count > EA_MAX_CANDIDATES || !decision)
+        return EA_E_ARGUMENT;
+    candidates c;
+    ea__explore(&uniform, 0, c.scores, 0, count, c.n);
+    uint64_t hash = ea_hash(EA__DOMAIN_TITLE, 0, id, length);
+    uint32_t chosen = pick(&c, draw(context, hash, 0, EA_TOTAL), 0);
+    *decision = undecided(EA_NONE, EA_REASON_HOST_UNIFORM, context->cell);
+    decision->row = chosen;
+    decision->n = c.n[chosen];
+    return EA_OK;
+}
+
+int32_t ea_fallback(const ea_policy *policy, uint32_t title, const ea_limits *limits,
+                    ea_decision *decision) {
+    ea_limits taken;
+    if (!ea__is_open(policy) || !decision || take_limits(limits, &taken)) return EA_E_ARGUMENT;
+    if (title >= policy->titles.count && title != EA_NONE) return EA_E_TITLE;
+    *decision = undecided(title, EA_REASON_UNKNOWN_TITLE, 0);
+    if (title == EA_NONE) return EA_OK;
+    decision->reason = EA_REASON_NONE;
+    uint32_t end = policy->title_rows[title];
+    for (uint32_t row = ea__first_row(policy, title); row < end; row++) {
+        if (!is_candidate(policy, &taken, row) || has(taken.denied, taken.denied_size, row))
+            continue;
+        decision->row = row;
+        decision->reason = EA_REASON_FALLBACK;
+        break;
+    }
+    return EA_OK;
+}
+
 int32_t ea_propensities(const ea_policy *policy, const ea_context *context, uint32_t title,
                         const ea_limits *limits, ea_candidate *out, size_t capacity,
                         uint32_t *count, uint32_t *total) {
+    ea_limits taken;
     int32_t status = ea__check_context(policy, context);
+    if (!status) status = take_limits(limits, &taken);
     if (status) return status;
-    if (!out || !check_limits(limits)) return EA_E_ARGUMENT;
+    if (!out) return EA_E_ARGUMENT;
     if (title >= policy->titles.count) return EA_E_TITLE;
     candidates c;
-    weigh(policy, context, title, limits, &c);
+    scorer own = {context, 0, 0};
+    weigh(policy, &own, title, &taken, &c);
     if (capacity < c.count) return EA_E_CAPACITY;
-    if (c.open && !c.total) recompute(policy, &c);
+    if (c.open && !c.total) recompute(policy, context->cell, title, &c);
     if (!c.open) c.total = EA_TOTAL; /* never a zero denominator */
     for (uint32_t i = 0; i < c.count; i++) {
         uint32_t denied = c.open < c.count && c.denied[i];
-        out[i] = (ea_candidate){c.first + i, denied ? 0 : c.n[i], c.scores[i], denied};
+        out[i] = (ea_candidate){row_of(&c, i), denied ? 0 : c.n[i], c.scores[i], denied};
     }
     if (count) *count = c.count;
     if (total) *total = c.total;
@@ -141,9 +291,16 @@ int32_t ea_context_hash(const ea_policy *policy, const ea_context *context, uint
     ea__sip_start(&sip, EA__DOMAIN_CHECK, 0);
     for (uint32_t t = 0; t < policy->titles.count; t++) {
         candidates c;
-        weigh(policy, context, t, 0, &c);
-        for (uint32_t i = 0; i < c.count; i++)
-            ea__sip_word(&sip, (uint64_t)c.n[i] << 32 | ea__bits(c.scores[i]));
+        uint32_t first = ea__first_row(policy, t), count = policy->title_rows[t] - first;
+        ea__score_rows(policy, context, first, count, c.scores);
+        if (policy->variance_kind) ea__variance_rows(policy, context, first, count, c.variances);
+        for (uint32_t cell = 0; cell <= policy->cells; cell++) {
+            explore(policy, cell, t, c.scores, c.variances, count, c.n);
+            for (uint32_t i = 0; i < count; i++)
+                ea__sip_word(&sip, (uint64_t)c.n[i] << 32 | (cell ? cell : ea__bits(c.scores[i])));
+            for (uint32_t i = 0; !cell && policy->variance_kind && i < count; i++)
+                ea__sip_word(&sip, ea__bits(c.variances[i]));
+        }
     }
     *hash = ea__sip_finish(&sip, 0, 0);
     return EA_OK;

@@ -2,23 +2,40 @@
 /* What a policy says of itself: its header, features, words, titles, artworks, weights. */
 #include "internal.h"
 
-int32_t ea_policy_info(const ea_policy *policy, ea_info *info) {
-    if (!ea__is_open(policy) || !info || info->struct_size < sizeof *info) return EA_E_ARGUMENT;
-    info->format = EA_FORMAT;
-    info->sequence = policy->sequence;
-    info->name = policy->name;
-    info->features = policy->features;
-    info->slots = policy->slots;
-    info->k = policy->k;
-    info->titles = policy->titles.count;
-    info->artworks = policy->artworks.count;
-    info->rows = policy->rows_kind;
-    info->explorer = policy->explorer.kind;
-    info->vectors = policy->vectors;
-    info->meta = policy->meta;
-    info->reserved = 0;
-    info->floor = policy->explorer.floor;
-    info->parameter = policy->explorer.parameter;
+/* A structure as far as the caller knows it: fields at or past struct_size stay as they are. */
+static void give(void *to, const void *from, size_t size) {
+    const uint8_t *p = from;
+    uint8_t *q = to;
+    for (size_t i = 4; i < size; i++) ((volatile uint8_t *)q)[i] = p[i];
+}
+
+int32_t ea_policy_info(const ea_policy *policy, ea_info *out) {
+    const size_t first = offsetof(ea_info, layers); /* of later fields */
+    if (!ea__is_open(policy) || !out || out->struct_size < first) return EA_E_ARGUMENT;
+    const ea__explorer *explorer = &policy->cell[0].explorer;
+    ea_info info = {
+        .format = policy->format,
+        .sequence = policy->sequence,
+        .name = policy->name,
+        .features = policy->features,
+        .slots = policy->slots,
+        .k = policy->k,
+        .titles = policy->titles.count,
+        .artworks = policy->artworks.count,
+        .rows = policy->rows_kind,
+        .explorer = explorer->kind,
+        .vectors = policy->vectors,
+        .meta = policy->meta,
+        .floor = explorer->floor,
+        .parameter = explorer->parameter,
+        .layers = policy->layers,
+        .variance = policy->variance_kind,
+        .cells = policy->cells,
+        .attributes = policy->attributes,
+        .scaled = policy->title_scale != 0,
+        .salt = policy->salt,
+    };
+    give(out, &info, out->struct_size < sizeof info ? first : sizeof info);
     return EA_OK;
 }
 
@@ -113,6 +130,53 @@ int32_t ea_title_info(const ea_policy *policy, uint32_t title, ea_text *id, uint
 int32_t ea_artwork_id(const ea_policy *policy, uint32_t row, ea_text *id) {
     if (!ea__is_open(policy) || !id || row >= policy->artworks.count) return EA_E_ARGUMENT;
     *id = ea__string(&policy->artworks, row);
+    return EA_OK;
+}
+
+int32_t ea_artwork_mask(const ea_policy *policy, uint32_t row, uint32_t *mask) {
+    if (!ea__is_open(policy) || !mask || row >= policy->artworks.count) return EA_E_ARGUMENT;
+    *mask = policy->masks ? policy->masks[row] : 0;
+    return EA_OK;
+}
+
+int32_t ea_policy_attribute(const ea_policy *policy, uint32_t index, ea_text *name) {
+    if (!ea__is_open(policy) || !name || index >= policy->attributes) return EA_E_ARGUMENT;
+    ea__reader reader = {policy->bytes, policy->length, policy->attributes_at, EA_OK, 0};
+    for (uint32_t i = 0; i <= index; i++) *name = ea__read_text(&reader, 0, SIZE_MAX);
+    return EA_OK;
+}
+
+int32_t ea_policy_cell(const ea_policy *policy, uint32_t index, ea_explorer *explorer,
+                       ea_text *name, double *share) {
+    if (!ea__is_open(policy) || !explorer || explorer->struct_size < sizeof *explorer ||
+        index > policy->cells)
+        return EA_E_ARGUMENT;
+    const ea__cell *cell = policy->cell + index;
+    explorer->kind = cell->explorer.kind;
+    explorer->floor = cell->explorer.floor;
+    explorer->parameter = cell->explorer.parameter;
+    if (name) *name = cell->name;
+    if (share) *share = cell->share;
+    return EA_OK;
+}
+
+int32_t ea_policy_layer(const ea_policy *policy, uint32_t index, ea_layer *out) {
+    if (!ea__is_open(policy) || !out || out->struct_size < sizeof *out ||
+        index >= policy->layers)
+        return EA_E_ARGUMENT;
+    const ea__layer *layer = policy->layer + index;
+    out->activation = layer->activation;
+    out->inputs = layer->inputs;
+    out->outputs = layer->outputs;
+    out->rows = layer->rows_kind;
+    out->reserved = 0;
+    return EA_OK;
+}
+
+int32_t ea_title_scale(const ea_policy *policy, uint32_t title, double *scale) {
+    if (!ea__is_open(policy) || !scale) return EA_E_ARGUMENT;
+    if (title >= policy->titles.count) return EA_E_TITLE;
+    *scale = policy->title_scale ? (double)policy->title_scale[title] : 1;
     return EA_OK;
 }
 

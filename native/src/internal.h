@@ -6,6 +6,9 @@
 #include "edgeart.h"
 
 #include <float.h>
+#if defined(_MSC_VER) && !defined(__clang__)
+#include <emmintrin.h>
+#endif
 
 /* Same bits everywhere: one operation, one rounding. */
 #if defined(__FAST_MATH__)
@@ -39,7 +42,11 @@
 #define EA_LIMIT_VECTORS 64u
 #define EA_LIMIT_FIELDS 1024u
 #define EA_LIMIT_WEIGHTS 4096u
-#define EA_FORMAT 1u
+#define EA_LIMIT_LAYERS 8u
+#define EA_LIMIT_CELLS 16u
+#define EA_LIMIT_ATTRIBUTES 32u
+#define EA_FORMAT 2u /* the newest; all down to 1 are read */
+#define EA_BOUND 0x1p19f /* of what a layer of the tower gives */
 
 /* ---- msgpack.c: a pull parser whose first error sticks ---- */
 
@@ -117,28 +124,53 @@ typedef struct {
     double floor, parameter;
 } ea__explorer;
 
+/* A share of the units with an explorer of its own. */
+typedef struct {
+    ea_text name;
+    uint32_t units; /* of 2^31 */
+    double share;
+    ea__explorer explorer;
+} ea__cell;
+
+/* Weights are input-major: `stride` outputs for each input. */
+typedef struct {
+    uint32_t activation, rows_kind, inputs, outputs, stride;
+    const float *weights_f32;
+    const int8_t *weights_i8;
+    const float *scales;
+    const float *bias;
+} ea__layer;
+
 struct ea_policy {
     uint64_t magic;
     const uint8_t *bytes;
     size_t length;
-    ea_text name;
+    ea_text name, salt;
     uint64_t sequence;
-    ea__explorer explorer;
-    uint32_t features, slots, k, stride, rows_kind, meta, vectors, crc;
-    size_t meta_at, vectors_at; /* offsets of the first entry */
+    uint32_t format, features, slots, k, stride, rows_kind, meta, vectors, crc;
+    uint32_t layers, cells, attributes, variance_kind;
+    uint32_t width; /* k rounded up to a multiple of 16: of u, q, squares, rows of variances */
+    float variance_scale;
+    size_t meta_at, vectors_at, attributes_at; /* offsets of the first entry */
     ea__table words, titles, artworks;
     const uint16_t *word_order;
     const uint64_t *title_hash;
     const uint32_t *title_order;
     const uint32_t *title_rows;
+    const float *title_scale; /* NULL: all 1 */
+    const uint32_t *masks;    /* NULL: all 0 */
     const float *weights_f32;
     const int8_t *weights_i8;
     const float *scales;
     const float *bias;
+    const uint8_t *variances;
+    ea__layer layer[EA_LIMIT_LAYERS];
+    ea__cell cell[1 + EA_LIMIT_CELLS]; /* 0: the policy's own explorer */
     ea__feature feature[EA_LIMIT_FEATURES];
 };
 
-/* Followed in the caller's memory by `stride` floats u and `stride` codes q. */
+/* Followed in the caller's memory by `width` floats u, `width` codes q, with variances `width`
+   floats u·u, with a tower the slots. Without a tower the slots are u. */
 struct ea_context {
     _Alignas(16) uint64_t magic;
     const ea_policy *policy;
@@ -146,6 +178,8 @@ struct ea_context {
     uint64_t d0, d1; /* draw key */
     uint32_t crc;    /* of the policy: an object reopened at the same address is another policy */
     float sigma;     /* scale of q */
+    uint32_t cell;
+    uint32_t reserved;
 };
 
 #define EA__POLICY_MAGIC 0x79636c6f702d6165u  /* "ea-polcy" */
@@ -163,7 +197,17 @@ static inline float *ea__u(const ea_context *context) {
 }
 
 static inline int8_t *ea__q(const ea_context *context) {
-    return (int8_t *)(ea__u(context) + context->policy->stride);
+    return (int8_t *)(ea__u(context) + context->policy->width);
+}
+
+static inline float *ea__squares(const ea_context *context) {
+    return (float *)(uintptr_t)(ea__q(context) + context->policy->width);
+}
+
+static inline float *ea__slots(const ea_context *context) {
+    const ea_policy *policy = context->policy;
+    if (!policy->layers) return ea__u(context);
+    return ea__squares(context) + (policy->variance_kind ? policy->width : 0);
 }
 
 static inline ea_text ea__string(const ea__table *table, uint32_t index) {
@@ -193,6 +237,33 @@ static inline float ea__tiny(float x) {
     return x < 0x1p-50f && x > -0x1p-50f ? 0.0f : x;
 }
 
+/* Correctly rounded, as IEEE 754 asks: an instruction everywhere, but compilers may call a library
+   for the builtin, which sets errno. */
+static inline double ea__sqrt(double x) {
+    double root;
+#if defined(__SSE2__)
+    __asm__("sqrtsd %1, %0" : "=x"(root) : "x"(x));
+#elif defined(__aarch64__)
+    __asm__("fsqrt %d0, %d1" : "=w"(root) : "w"(x));
+#elif defined(__riscv_d)
+    __asm__("fsqrt.d %0, %1" : "=f"(root) : "f"(x));
+#elif defined(__wasm__)
+    __asm__("local.get %1\n\tf64.sqrt\n\tlocal.set %0" : "=r"(root) : "r"(x));
+#elif defined(__ARM_FP) && (__ARM_FP & 8)
+    __asm__("vsqrt.f64 %P0, %P1" : "=w"(root) : "w"(x));
+#elif defined(_MSC_VER)
+    root = _mm_cvtsd_f64(_mm_sqrt_sd(_mm_setzero_pd(), _mm_set_sd(x)));
+#else
+    root = __builtin_sqrt(x);
+#endif
+    return root;
+}
+
+/* The one order in which eight lanes become a sum (decision.md §1). */
+static inline float ea__tree(const float a[8]) {
+    return ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]));
+}
+
 /* ---- between files ---- */
 
 /* Domains: eight ASCII characters read as a little-endian u64 (decision.md §2.1). */
@@ -200,6 +271,7 @@ static inline float ea__tiny(float x) {
 #define EA__DOMAIN_DRAW0 0x30776172642d6165u /* ea-draw0 */
 #define EA__DOMAIN_DRAW1 0x31776172642d6165u /* ea-draw1 */
 #define EA__DOMAIN_CHECK 0x6b636568632d6165u /* ea-check */
+#define EA__DOMAIN_CELL0 0x306c6c65632d6165u /* ea-cell0 */
 
 /* SipHash-1-3 over 64-bit words that come one at a time. */
 typedef struct {
@@ -212,13 +284,27 @@ void ea__sip_word(ea__sip *sip, uint64_t word);
 uint64_t ea__sip_finish(const ea__sip *sip, uint64_t tail, uint32_t tail_bytes);
 
 double ea__exp(double x);
+float ea__tanh(float y);
 
+void ea__run_tower(const ea_policy *policy, const float *slots, float *u);
+void ea__prepare_rows(const ea_policy *policy, ea_context *context);
 void ea__score_rows(const ea_policy *policy, const ea_context *context, uint32_t first,
                     uint32_t count, float *scores);
-void ea__quantise(const ea_policy *policy, ea_context *context);
+void ea__variance_rows(const ea_policy *policy, const ea_context *context, uint32_t first,
+                       uint32_t count, float *variances);
 int32_t ea__check_context(const ea_policy *policy, const ea_context *context);
 
-uint32_t ea__explore(const ea__explorer *explorer, const float *scores, uint32_t count,
-                     uint32_t *n);
+static inline int ea__needs_variance(uint32_t kind) {
+    return kind == EA_EXPLORER_THOMPSON || kind == EA_EXPLORER_UCB;
+}
+
+/* parameter: the explorer's, times the title's factor. variances: NULL unless needed. */
+uint32_t ea__explore(const ea__explorer *explorer, double parameter, const float *scores,
+                     const float *variances, uint32_t count, uint32_t *n);
+int32_t ea__take_scores(const float *scores, uint32_t count, float *to);
+int32_t ea__take_variances(const float *variances, uint32_t count, float *to);
+int ea__thompson(double scale, const float *scores, const float *variances, uint32_t count,
+                 uint32_t best, double *p);
+int ea__explorer_bounds(uint32_t kind, double *least, double *most);
 
 #endif

@@ -8,7 +8,7 @@ static int32_t nearest(float x) {
     return (int32_t)(shifted - 0x1.8p23f);
 }
 
-void ea__quantise(const ea_policy *policy, ea_context *context) {
+static void quantise(const ea_policy *policy, ea_context *context) {
     const float *u = ea__u(context);
     int8_t *q = ea__q(context);
     float most = 0;
@@ -19,24 +19,24 @@ void ea__quantise(const ea_policy *policy, ea_context *context) {
     int wanted = policy->rows_kind == EA_ROWS_I8 && most > 0;
     float sigma = wanted ? most / 127.0f : 0.0f;
     context->sigma = sigma;
-    for (uint32_t i = 0; i < policy->stride; i++)
+    for (uint32_t i = 0; i < policy->width; i++)
         q[i] = (int8_t)(wanted ? nearest(u[i] / sigma) : 0);
 }
 
+/* What rows are multiplied with besides u: its codes, and its squares for variances. */
+void ea__prepare_rows(const ea_policy *policy, ea_context *context) {
+    const float *u = ea__u(context);
+    quantise(policy, context);
+    for (uint32_t i = 0; policy->variance_kind && i < policy->width; i++)
+        ea__squares(context)[i] = ea__tiny(u[i] * u[i]);
+}
+
 static float score_f32(const float *u, const float *w, uint32_t stride, float bias) {
-    float a0 = 0, a1 = 0, a2 = 0, a3 = 0, a4 = 0, a5 = 0, a6 = 0, a7 = 0;
-    for (uint32_t i = 0; i < stride; i += 8) {
-        a0 += u[i] * w[i];
-        a1 += u[i + 1] * w[i + 1];
-        a2 += u[i + 2] * w[i + 2];
-        a3 += u[i + 3] * w[i + 3];
-        a4 += u[i + 4] * w[i + 4];
-        a5 += u[i + 5] * w[i + 5];
-        a6 += u[i + 6] * w[i + 6];
-        a7 += u[i + 7] * w[i + 7];
-    }
-    float b0 = a0 + a4, b1 = a1 + a5, b2 = a2 + a6, b3 = a3 + a7;
-    return ((b0 + b2) + (b1 + b3)) + bias;
+    float a[8];
+    for (uint32_t l = 0; l < 8; l++) ((volatile float *)a)[l] = 0;
+    for (uint32_t i = 0; i < stride; i += 8)
+        for (uint32_t l = 0; l < 8; l++) a[l] += u[i + l] * w[i + l];
+    return ea__tree(a) + bias;
 }
 
 static float score_i8(const int8_t *q, const int8_t *w, uint32_t stride, float scale, float bias) {
@@ -60,6 +60,48 @@ void ea__score_rows(const ea_policy *policy, const ea_context *context, uint32_t
         for (uint32_t i = 0; i < count; i++, w += stride)
             scores[i] = score_f32(u, w, stride, bias[i]);
     }
+}
+
+/* A code as the binary32 it stands for: bundle.md §4.1. */
+static float decoded(uint8_t code) {
+    union { uint32_t u; float f; } pun = {code ? ((uint32_t)code << 20) + (96u << 23) : 0};
+    return pun.f;
+}
+
+void ea__variance_rows(const ea_policy *policy, const ea_context *context, uint32_t first,
+                       uint32_t count, float *variances) {
+    const float *s = ea__squares(context);
+    const uint8_t *v = policy->variances + (size_t)first * policy->width;
+    for (uint32_t r = 0; r < count; r++, v += policy->width) {
+        float a[8];
+        for (uint32_t l = 0; l < 8; l++) ((volatile float *)a)[l] = 0;
+        for (uint32_t i = 0; i < policy->width; i += 8)
+            for (uint32_t l = 0; l < 8; l++) a[l] += s[i + l] * decoded(v[i + l]);
+        variances[r] = ea__tiny(ea__tree(a) * policy->variance_scale);
+    }
+}
+
+int32_t ea_row_variances(const ea_policy *policy, uint32_t row, float *variances,
+                         size_t capacity) {
+    if (!ea__is_open(policy) || !variances || row >= policy->artworks.count)
+        return EA_E_ARGUMENT;
+    if (capacity < policy->k) return EA_E_CAPACITY;
+    const uint8_t *v = policy->variances + (size_t)row * policy->width;
+    for (uint32_t i = 0; i < policy->k; i++)
+        variances[i] = policy->variance_kind ? decoded(v[i]) * policy->variance_scale : 0;
+    return EA_OK;
+}
+
+int32_t ea_variances(const ea_policy *policy, const ea_context *context, float *variances,
+                     size_t capacity) {
+    int32_t status = ea__check_context(policy, context);
+    if (status) return status;
+    if (!variances) return EA_E_ARGUMENT;
+    uint32_t count = policy->artworks.count;
+    if (capacity < count) return EA_E_CAPACITY;
+    if (policy->variance_kind) ea__variance_rows(policy, context, 0, count, variances);
+    else for (uint32_t r = 0; r < count; r++) ((volatile float *)variances)[r] = 0;
+    return EA_OK;
 }
 
 int32_t ea_scores(const ea_policy *policy, const ea_context *context, float *scores,

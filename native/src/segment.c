@@ -100,7 +100,7 @@ int32_t ea_segment_append(ea_segment *segment, const void *body, size_t size) {
 
 /* ---- bodies: MessagePack, the shortest form of everything ---- */
 
-static uint8_t *number(uint8_t *p, uint64_t x) {
+static uint8_t *put_number(uint8_t *p, uint64_t x) {
     if (x < 0x80) {
         *p++ = (uint8_t)x;
         return p;
@@ -111,12 +111,16 @@ static uint8_t *number(uint8_t *p, uint64_t x) {
     return p;
 }
 
+static uint8_t *copy(uint8_t *p, ea_text bytes) {
+    for (size_t i = 0; i < bytes.length; i++) *p++ = (uint8_t)bytes.data[i];
+    return p;
+}
+
 static uint8_t *text(uint8_t *p, ea_text t) {
     if (t.length < 32) *p++ = (uint8_t)(0xa0 | t.length);
     else if (t.length <= 0xff) *p++ = 0xd9, *p++ = (uint8_t)t.length;
     else *p++ = 0xda, *p++ = (uint8_t)(t.length >> 8), *p++ = (uint8_t)t.length;
-    for (size_t i = 0; i < t.length; i++) *p++ = (uint8_t)t.data[i];
-    return p;
+    return copy(p, t);
 }
 
 static uint8_t *text_or_nil(uint8_t *p, ea_text t) {
@@ -126,27 +130,33 @@ static uint8_t *text_or_nil(uint8_t *p, ea_text t) {
 }
 
 int32_t ea_segment_impression(ea_segment *segment, const ea_impression *e) {
-    if (!is_writable(segment) || !e || e->struct_size < sizeof *e) return EA_E_ARGUMENT;
-    if (e->title.length > 0xffff || e->artwork.length > 0xffff || e->shown.length > 0xffff)
+    const size_t first = offsetof(ea_impression, candidates); /* of later fields */
+    if (!is_writable(segment) || !e || e->struct_size < first) return EA_E_ARGUMENT;
+    ea_text candidates = {0, 0};
+    if (e->struct_size >= sizeof *e) candidates = e->candidates;
+    if (e->title.length > 0xffff || e->artwork.length > 0xffff || e->shown.length > 0xffff ||
+        candidates.length > 0xffff || (candidates.data && !candidates.length))
         return EA_E_ARGUMENT;
     /* the most that numbers and heads can take */
-    size_t bound = 80 + e->title.length + e->artwork.length + e->shown.length;
+    size_t bound = 80 + e->title.length + e->artwork.length + e->shown.length + candidates.length;
     uint8_t *start = segment->next < UINT32_MAX ? room(segment, bound) : 0, *p = start;
     if (!p) return EA_E_CAPACITY;
-    int plain = e->reason == EA_REASON_POLICY && e->total == EA_TOTAL && !e->shown.data;
-    *p++ = (uint8_t)(0x90 | (plain ? 8 : 11));
+    int plain = e->reason == EA_REASON_POLICY && e->total == EA_TOTAL && !e->shown.data &&
+                !candidates.data;
+    *p++ = (uint8_t)(0x90 | (plain ? 8 : candidates.data ? 12 : 11));
     *p++ = EA_EVENT_IMPRESSION;
-    p = number(p, e->at);
-    p = number(p, e->context);
+    p = put_number(p, e->at);
+    p = put_number(p, e->context);
     p = text(p, e->title);
     p = text_or_nil(p, e->artwork);
-    p = number(p, e->n);
-    p = number(p, e->slot_row);
-    p = number(p, e->slot_column);
+    p = put_number(p, e->n);
+    p = put_number(p, e->slot_row);
+    p = put_number(p, e->slot_column);
     if (!plain) {
-        p = number(p, e->reason);
-        p = number(p, e->total);
+        p = put_number(p, e->reason);
+        p = put_number(p, e->total);
         p = text_or_nil(p, e->shown);
+        p = copy(p, candidates);
     }
     commit(segment, (size_t)(p - start));
     return EA_OK;
@@ -158,11 +168,19 @@ int32_t ea_segment_shown(ea_segment *segment, const ea_policy *policy,
     if (!ea__is_open(policy) || !decision) return EA_E_ARGUMENT;
     if (decision->title >= policy->titles.count || decision->row >= policy->artworks.count)
         return EA_E_TITLE;
-    ea_impression e = {
-        sizeof e, context, decision->n, decision->total, decision->reason, slot_row, slot_column,
-        0, at, ea__string(&policy->titles, decision->title),
-        ea__string(&policy->artworks, decision->row), {0, 0},
-    };
+    ea_impression e; /* field by field: clang calls memset for an initialiser */
+    e.struct_size = sizeof e;
+    e.context = context;
+    e.n = decision->n;
+    e.total = decision->total;
+    e.reason = decision->reason;
+    e.slot_row = slot_row;
+    e.slot_column = slot_column;
+    e.at = at;
+    e.title = ea__string(&policy->titles, decision->title);
+    e.artwork = ea__string(&policy->artworks, decision->row);
+    e.shown.data = e.candidates.data = 0;
+    e.shown.length = e.candidates.length = 0;
     return ea_segment_impression(segment, &e);
 }
 

@@ -45,5 +45,5 @@ const char *ea_status_text(int32_t status) {
 }
 
 uint32_t ea_abi_version(void) {
-    return 1000 * 0 + 1;
+    return 1000 * 0 + 2;
 }

@@ -108,7 +108,7 @@ static void frame(void) {
         refuse(&bundle, EA_E_MAGIC, 0);
         bytes[i] ^= 1;
     }
-    static const uint8_t versions[] = {0, 2, 127};
+    static const uint8_t versions[] = {0, 3, 127};
     for (size_t i = 0; i < 3; i++) { /* named before the checksum is looked at */
         bytes[9] = versions[i];
         refuse(&bundle, EA_E_VERSION, 9);

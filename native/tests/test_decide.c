@@ -249,7 +249,7 @@ static void arguments(void) {
     uint8_t bit = 1;
     ea_decision d[3];
     ea_candidate c[32];
-    ea_limits small = {sizeof small - 1, 0, &bit, 1}, nowhere = {sizeof nowhere, 0, 0, 1};
+    ea_limits small = {8, 0, &bit, 1}, nowhere = {sizeof nowhere, 0, 0, 1};
     ea_limits nothing = {sizeof nothing, 0, 0, 0};
     random_context(&f, &state);
     CHECK_EQ(ea_select(f.policy, f.context, TITLES, 0, d), EA_E_TITLE);

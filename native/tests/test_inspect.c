@@ -74,7 +74,7 @@ static void index_bounds(void) {
     recipe r = base(EA_ROWS_F32);
     fixture f = open_fixture(build_bundle(&r));
     ea_feature feature = {.struct_size = sizeof feature};
-    ea_info info = {.struct_size = sizeof info - 1};
+    ea_info info = {.struct_size = 8};
     ea_text text;
     uint64_t hash;
     float weights[14], bias;
