@@ -80,13 +80,13 @@ def linear(v: Floats) -> Floats:
 
 def square_root(v: Floats) -> Floats:
     """Steps of equal size of the standard deviation."""
-    return np.square(linear(np.sqrt(v)))
+    return np.asarray(linear(np.sqrt(v)) ** 2, np.float64)
 
 
 def f16(v: Floats) -> Floats:
     """binary16 under one scale for all rows, subnormals and all."""
     scale = v.max() / 65504
-    return (v / scale).astype(np.float16).astype(np.float64) * scale
+    return np.asarray((v / scale).astype(np.float16).astype(np.float64) * scale)
 
 
 def f32(v: Floats) -> Floats:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -12,6 +12,7 @@ import edgeart
 
 from .errors import DataError
 from .estimators import Estimate, doubly_robust, effective_sample_size, ips, mean, snips
+from .explorers import KINDS
 from .log import Log
 from .rewards import Prediction, RewardModel, rows_by_title
 
@@ -158,8 +159,8 @@ def propensities(
 def describe_explorer(policy: edgeart.Policy) -> str:
     """The explorer of a policy in a few words, as `parse_explorer` reads them."""
     explorer = policy.explorer
-    names = {"epsilon_greedy": "epsilon", "softmax": "temperature", "squarecb": "gamma"}
-    own = f"{names[explorer.kind]}={explorer.parameter:g}," if explorer.kind in names else ""
+    names = [f.name for f in fields(KINDS[explorer.kind]) if f.name != "floor"]
+    own = "".join(f"{name}={explorer.parameter:g}," for name in names)  # there is one at most
     return f"{explorer.kind}:{own}floor={explorer.floor:g}"
 
 

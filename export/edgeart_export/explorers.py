@@ -129,23 +129,23 @@ class SquareCB(Explorer):
 
 @dataclass(frozen=True)
 class Thompson(Explorer):
-    """The probability of being the best, given how uncertain the scores are; scale 0 to 2²⁰.
+    """The probability of being the best, given how uncertain scores are; scale 2⁻²⁰ to 2²⁰.
 
     Thompson 1933; Chapelle, Li 2011, *An empirical evaluation of Thompson sampling*. `scale` is the
     α of decision.md §5, as of Chapelle and Li: the factor of all standard deviations. 1 samples
-    from the posterior as it is, less explores less, 0 is greedy. The model needs variances.
+    from the posterior as it is, less explores less. The model needs variances.
     """
 
     scale: float = 1.0
     kind: ClassVar[str] = "thompson"
     uncertain: ClassVar[bool] = True
     scaled: ClassVar[bool] = True
-    ranges: ClassVar[dict[str, tuple[float, float]]] = {"scale": (0.0, 2.0**20)}
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {"scale": (2.0**-20, 2.0**20)}
 
 
 @dataclass(frozen=True)
 class Ucb(Explorer):
-    """The largest score + scale · standard deviation, an upper confidence bound; scale 0 to 2²⁰.
+    """The largest score + scale · standard deviation, the upper bound; scale 2⁻²⁰ to 2²⁰.
 
     `scale` is the β of decision.md §5 and the α of LinUCB: Li, Chu, Langford, Schapire 2010, *A
     contextual-bandit approach to personalized news article recommendation*, algorithm 1. Without a
@@ -157,7 +157,7 @@ class Ucb(Explorer):
     kind: ClassVar[str] = "ucb"
     uncertain: ClassVar[bool] = True
     scaled: ClassVar[bool] = True
-    ranges: ClassVar[dict[str, tuple[float, float]]] = {"scale": (0.0, 2.0**20)}
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {"scale": (2.0**-20, 2.0**20)}
 
 
 KINDS: dict[str, type[Explorer]] = {

@@ -43,8 +43,8 @@ def onnx_model(model: PolicyModel) -> onnx.ModelProto:
     titles = json.dumps({title: list(row) for title, row in model.titles.items()})
     graph = _Graph()
     u = _tower(graph, model)
-    graph.node("Gemm", [u, graph.array("weights", model.weights), graph.array("bias", model.bias)],
-               "scores", transB=1)  # fmt: skip
+    rows = [graph.array("weights", model.weights), graph.array("bias", model.bias)]
+    graph.node("Gemm", [u, *rows], "scores", name="score", transB=1)
     outputs = ["scores"]
     if model.uses_variance and model.variance is not None:
         stored = decode_variances(*encode_variances(model.variance))
@@ -129,7 +129,7 @@ class _Graph:
 
     def node(self, operator: str, inputs: Sequence[str], output: str, **more: Any) -> str:
         """Adds a node; the name of its output."""
-        self.nodes.append(helper.make_node(operator, inputs, [output], name=output, **more))
+        self.nodes.append(helper.make_node(operator, inputs, [output], **{"name": output, **more}))
         return output
 
 

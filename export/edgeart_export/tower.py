@@ -19,7 +19,7 @@ MAX_LAYERS = 8
 MAX_OUTPUTS = 1024
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Layer:
     """One dense layer: activation(inputs · weights + bias).
 
@@ -55,6 +55,9 @@ class Layer:
         bias = numbers("a layer's bias", self.bias, shape[1:], meaning[1], _bias_place)
         set_(self, "weights", weights)
         set_(self, "bias", bias)
+
+    def __repr__(self) -> str:
+        return f"<Layer of {self.inputs} inputs, {self.outputs} outputs, {self.activation}>"
 
     @property
     def inputs(self) -> int:

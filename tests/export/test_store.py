@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeart_export import ModelError, PolicyModel, bundle_bytes, load_model, save_model
+from edgeart_export import ModelError, PolicyModel, Thompson, bundle_bytes, load_model, save_model
 
 
 def test_a_saved_model_comes_back_whole(model: PolicyModel, tmp_path: Path) -> None:
@@ -22,6 +22,33 @@ def test_a_saved_model_comes_back_whole(model: PolicyModel, tmp_path: Path) -> N
     assert loaded.variance is not None
     assert np.array_equal(loaded.variance, variance)
     assert load_model(save_model(model, tmp_path / "plain")).variance is None
+
+
+def test_a_model_of_format_2_comes_back_whole(rich: PolicyModel, tmp_path: Path) -> None:
+    folder = save_model(rich, tmp_path)
+    assert json.loads((folder / "model.json").read_text())["format"] == 2
+    loaded = load_model(folder)
+    assert bundle_bytes(loaded) == bundle_bytes(rich)
+    assert [layer.rows for layer in loaded.tower] == [None, "f32", None]
+    assert loaded.cells == rich.cells
+
+
+def test_what_format_1_can_hold_is_saved_as_format_1(model: PolicyModel, tmp_path: Path) -> None:
+    uncertain = dataclasses.replace(
+        model, variance=np.ones(model.weights.shape), explorer=Thompson(0.5)
+    )
+    folder = save_model(uncertain, tmp_path)
+    assert json.loads((folder / "model.json").read_text())["format"] == 1
+    assert load_model(folder).explorer == Thompson(0.5)
+
+
+def test_a_missing_layer_is_named(rich: PolicyModel, tmp_path: Path) -> None:
+    folder = save_model(rich, tmp_path)
+    described = json.loads((folder / "model.json").read_text())
+    described["tower"].append({"activation": "relu", "rows": None})
+    (folder / "model.json").write_text(json.dumps(described))
+    with pytest.raises(ModelError, match="missing or unusable entry 'tower_3_weights'"):
+        load_model(folder)
 
 
 def test_a_missing_file_is_named(model: PolicyModel, tmp_path: Path) -> None:
