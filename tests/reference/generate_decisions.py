@@ -9,7 +9,7 @@ from typing import Any
 from . import sample
 from .binary import round32, tiny
 from .bundle import open_bundle
-from .decide import Context, context_hash, prepare, select
+from .decide import Context, Limits, context_hash, prepare, select
 from .explore import integers
 from .features import Explorer
 from .hexed import base64_of, hex64, hexf32, hexf64
@@ -87,7 +87,7 @@ def explore_vectors() -> dict[str, Any]:
 def _decisions(context: Context, titles: list[str], denied: bytes) -> dict[str, Any]:
     records = []
     for title in titles:
-        decision = select(context, title, denied)
+        decision = select(context, title, Limits(denied))
         records.append(
             [
                 title,

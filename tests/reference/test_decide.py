@@ -21,6 +21,7 @@ from tests.reference.decide import (
     REDRAWN,
     UNKNOWN_TITLE,
     Context,
+    Limits,
     candidates,
     context_hash,
     prepare,
@@ -48,7 +49,7 @@ def test_a_page_is_its_titles_decided_one_by_one_in_any_order(seed: int) -> None
     random_ = sample.seeded(seed)
     context = prepared(random_)
     titles = [title.id for title in context.bundle.titles]
-    denied = sample.denied(random_, len(context.bundle.bias))
+    denied = Limits(sample.denied(random_, len(context.bundle.bias)))
     alone = {title: select(context, title, denied) for title in titles}
     page = random_.choices(titles, k=8)
     assert select_page(context, page, denied) == [alone[title] for title in page]
@@ -58,7 +59,7 @@ def test_a_page_is_its_titles_decided_one_by_one_in_any_order(seed: int) -> None
 def test_denying_changes_only_what_showed_a_denied_artwork(seed: int) -> None:
     random_ = sample.seeded(seed)
     context = prepared(random_)
-    denied = sample.denied(random_, len(context.bundle.bias))
+    denied = Limits(sample.denied(random_, len(context.bundle.bias)))
     for title in context.bundle.titles:
         free, limited = select(context, title.id), select(context, title.id, denied)
         found = candidates(context, title.id, denied)
@@ -80,7 +81,7 @@ def test_denying_changes_only_what_showed_a_denied_artwork(seed: int) -> None:
 def test_propensities_under_denial_are_the_renormalised_ones(seed: int) -> None:
     random_ = sample.seeded(seed)
     context = prepared(random_)
-    denied = sample.denied(random_, len(context.bundle.bias))
+    denied = Limits(sample.denied(random_, len(context.bundle.bias)))
     for title in context.bundle.titles:
         free, limited = candidates(context, title.id), candidates(context, title.id, denied)
         left = [n if not hidden else 0 for n, hidden in zip(free.n, limited.denied, strict=True)]
@@ -106,7 +107,7 @@ def test_draws_follow_the_propensities() -> None:
         seed=0,
     )
     draws = 10_000
-    for denied in (b"", b"\x04"):
+    for denied in (Limits(), Limits(b"\x04")):
         found = candidates(context, "t", denied)
         seen = [0] * 4
         for seed in range(draws):
@@ -133,10 +134,10 @@ def test_all_probability_on_denied_artworks_is_computed_anew() -> None:
         "bias": [1.0, 0.0, 0.5],
     }
     context = prepare(open_bundle(write(description)), b"\x80", seed=0)
-    decision = select(context, "t", b"\x01")
+    decision = select(context, "t", Limits(b"\x01"))
     assert (decision.row, decision.n, decision.total) == (2, TOTAL, TOTAL)
     assert decision.reason == RECOMPUTED
-    assert candidates(context, "t", b"\x01").n == [0, 0, TOTAL]
+    assert candidates(context, "t", Limits(b"\x01")).n == [0, 0, TOTAL]
 
 
 @settings(max_examples=30)
