@@ -130,8 +130,9 @@ def propensities(
 ) -> dict[str, Prediction]:
     """Per title of the log, π(a|x) of its rows and the policy's artworks, as devices compute it.
 
-    Raises DataError for a title that the policy does not have: nothing is known of what it would
-    show there.
+    The policy's own explorer is asked, as for units in no cell. Raises DataError for a title that
+    the policy does not have: nothing is known of what it would show there; and where its cells
+    take all units.
     """
     targets: dict[str, Prediction] = {}
     place = np.zeros(len(log), dtype=np.intp)
@@ -144,11 +145,17 @@ def propensities(
         artworks = policy.artworks(title)
         targets[title] = Prediction(rows, artworks, np.zeros((len(rows), len(artworks))))
         place[rows] = np.arange(len(rows))
-    values, context = None, policy.context(seed=0)  # a propensity does not depend on the seed
+    # A propensity does not depend on the seed, but on the cell: what is judged is the policy's own
+    # explorer, not that of a holdback.
+    try:
+        unit = policy.unit_of_cell(None)
+    except LookupError as error:
+        raise DataError(f"{error}; export the policy with smaller shares of cells") from None
+    values, context = None, policy.context(seed=0, unit=unit)
     for row, i in enumerate(place.tolist()):
         if log.contexts[row] is not values:  # the rows of one page may share their map
             values = log.contexts[row]
-            context = policy.context(values, seed=0)
+            context = policy.context(values, seed=0, unit=unit)
         candidates = policy.candidates(context, log.title[row])
         targets[log.title[row]].values[i] = np.asarray(candidates.n) / candidates.total
         if progress is not None and (row % 500 == 499 or row == len(log) - 1):

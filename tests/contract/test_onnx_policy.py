@@ -203,9 +203,7 @@ def test_a_factor_beyond_the_range_still_decides() -> None:
     policy, graph = both(model)
     context, scored = (p.context(CONTEXTS[1], seed=3) for p in (policy, graph))
     assert facts(graph.select(scored, "t6")) == facts(policy.select(context, "t6"))
-    with pytest.raises(
-        edgeart.GraphError, match=r"title 't6' .* outside the range of bundle\.md"
-    ):
+    with pytest.raises(edgeart.GraphError, match=r"title 't6' .* outside the range of bundle\.md"):
         graph.propensities(scored, "t6")
 
 

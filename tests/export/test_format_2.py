@@ -36,6 +36,8 @@ from edgeart_export import (
 from edgeart_export.bundle import Rows
 from edgeart_export.examples import sample
 from edgeart_export.quantize import decode_variances, encode_variances, quantize_layer
+from tests.reference import decide
+from tests.reference.bundle import open_bundle
 
 
 def opened(model: PolicyModel, rows: Rows = "i8") -> edgeart.Policy:
@@ -113,6 +115,17 @@ def test_the_lowest_format_that_can_say_it_is_written(
     policy = opened(dataclasses.replace(uncertain, **changes))
     assert policy.format == format_
     assert policy.verify() == 4
+
+
+@pytest.mark.parametrize("rows", ["i8", "f32"])
+def test_test_vectors_hold_for_the_oracle_and_the_native_code(
+    rich: PolicyModel, rows: Rows
+) -> None:
+    data = bundle_bytes(rich, rows=rows)
+    read = open_bundle(data)
+    assert len(read.vectors) == 4
+    assert decide.verify(read)
+    assert edgeart.Policy.from_bytes(data).verify() == 4
 
 
 @pytest.mark.parametrize("rows", ["i8", "f32"])
