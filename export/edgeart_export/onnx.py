@@ -18,6 +18,7 @@ from .bundle import write_atomically
 from .errors import ModelError
 from .model import PolicyModel
 from .quantize import decode_variances, encode_variances
+from .tower import BOUND
 
 # Old enough for runtimes of some years ago; Gemm has not changed since opset 13.
 OPSET = 17
@@ -89,16 +90,12 @@ def onnx_model(model: PolicyModel) -> onnx.ModelProto:
     return proto
 
 
-# decision.md §4.1: an output beyond ±2¹⁹ is pulled back.
-_BOUND = 2.0**19
-
-
 def _tower(graph: _Graph, model: PolicyModel) -> str:
     """Adds the layers; the name of what comes out of the last one."""
     value = "context"
     if not model.tower:
         return value
-    limits = [graph.array("least", np.float32(-_BOUND)), graph.array("most", np.float32(_BOUND))]
+    limits = [graph.array("least", np.float32(-BOUND)), graph.array("most", np.float32(BOUND))]
     for i, layer in enumerate(model.tower):
         parameters = [
             graph.array(f"tower.{i}.weights", layer.weights),

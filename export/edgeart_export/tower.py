@@ -17,6 +17,8 @@ Rows = Literal["i8", "f32"]
 Activation = Literal["identity", "relu", "tanh"]
 MAX_LAYERS = 8
 MAX_OUTPUTS = 1024
+BOUND = 2.0**19
+"""An output beyond ± this is pulled back, before the activation (decision.md §4.1)."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -96,3 +98,19 @@ def check_tower(layers: object, slots: int) -> tuple[Layer, ...]:
             )
         width, giver = layer.outputs, f"layer {i} has"
     return tower
+
+
+def forward(tower: Sequence[Layer], vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """What the layers make of encoded contexts [n, slots], in binary64: u, [n, k].
+
+    As decision.md §4.1 but for rounding, from weights in full precision: for predictions on a
+    server, not for decisions.
+    """
+    u = vectors
+    for layer in tower:
+        u = np.clip(u @ layer.weights.astype(np.float64) + layer.bias, -BOUND, BOUND)
+        if layer.activation == "relu":
+            u = np.maximum(u, 0)
+        elif layer.activation == "tanh":
+            u = np.tanh(u)
+    return u

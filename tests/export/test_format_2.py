@@ -19,8 +19,10 @@ from edgeart_export import (
     Cell,
     EpsilonGreedy,
     FeatureSchema,
+    GivenModel,
     Greedy,
     Layer,
+    Log,
     Number,
     PolicyModel,
     Softmax,
@@ -208,6 +210,21 @@ def test_the_tower_turns_contexts_into_u(schema: FeatureSchema, activation: Any,
         u = floats(lib.ea_context_u, 12, policy._handle, context._handle)
         wanted = function(np.asarray(schema.encode(values)) @ weights + layer.bias)
         np.testing.assert_allclose(u, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_a_reward_model_with_a_tower_predicts_what_the_native_code_scores(
+    rich: PolicyModel,
+) -> None:
+    contexts = sample(rich.schema, 20, seed=4)
+    log = Log(contexts, ["title-6"] * 20, ["art-6-0"] * 20, np.zeros(20), np.ones(20))
+    predicted = GivenModel(rich).predict(log)["title-6"].values
+    plain = dataclasses.replace(
+        rich, tower=[dataclasses.replace(layer, rows="f32") for layer in rich.tower]
+    )
+    policy = opened(plain, "f32")
+    rows = rich.title_rows()["title-6"]
+    native = [np.array(policy.scores(policy.context(c, seed=0)))[rows] for c in contexts]
+    np.testing.assert_allclose(predicted, native, rtol=0, atol=1e-5)
 
 
 def test_titles_factor_acts_on_the_policys_own_explorer(model: PolicyModel) -> None:
