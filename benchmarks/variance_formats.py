@@ -232,7 +232,7 @@ def _report(
 def main() -> None:
     """Prints the comparison as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--titles", type=int, default=300)
+    parser.add_argument("--titles", type=int, default=100)
     parser.add_argument("--contexts", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
