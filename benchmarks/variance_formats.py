@@ -4,7 +4,7 @@
 `python -m benchmarks.variance_formats > variance-formats.json`. The posteriors are those of ridge
 regressions per artwork (k = 32) over contexts whose slots are unequally frequent, some of which an
 artwork never saw: young titles (10 to 10³ impressions of each artwork), mixed ones (10 to 10⁶
-within one title) and old ones (10⁵ to 10⁶). Result: docs/adr/0004-variances-in-eight-bits.md.
+within one title) and old ones (10⁵ to 10⁶). Result: docs/adr/0004-variance-e5m3.md.
 """
 
 from __future__ import annotations
