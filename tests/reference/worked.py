@@ -47,8 +47,8 @@ def render() -> str:
 def _policy() -> str:
     relu, tanh = POLICY["tower"]
     variance = POLICY["variance"]
-    return f"""One policy, computed through. Bits are hexadecimal, most significant digit first; decimals
-are rounded. `python -m tests.reference.worked` writes this section and a test compares it;
+    return f"""One policy, computed through. Bits are hexadecimal, most significant digit first;
+decimals are rounded. `python -m tests.reference.worked` writes this section, a test compares it;
 `tests/reference/worked_policy.py` has the policy in full.
 
 Policy `{POLICY["name"]}`: features `number hour` (centre 12, scale 6, clip 8) and
