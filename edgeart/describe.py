@@ -318,8 +318,12 @@ class Described(Parts):
     def _limits_of(self, limits: Limits | None) -> Any:
         if limits is None:
             return self._ffi.NULL
-        if getattr(limits, "policy", None) is self and hasattr(limits, "_limits"):
-            return limits._limits
-        if hasattr(limits, "_limits"):
+        try:
+            pointer = limits._limits
+        except AttributeError:
+            raise TypeError(
+                f"limits are made by policy.limits(denied=…, required=…), not {limits!r}"
+            ) from None
+        if limits.policy is not self:
             raise self._foreign("limits were", "limits()")
-        raise TypeError(f"limits are made by policy.limits(denied=…, required=…), not {limits!r}")
+        return pointer

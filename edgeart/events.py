@@ -143,11 +143,13 @@ class ActiveSegment:
             reason = _HOST_REASONS[decision.reason]
         candidates = getattr(decision, "_candidates", None)
         if candidates is not None:
-            rest = (
-                context, decision.title, decision.artwork, decision.n, *slot, reason,
-                decision.total, instead, candidates,
+            body = msgpack.packb(
+                [IMPRESSION, at, context, decision.title, decision.artwork, decision.n, *slot,
+                 reason, decision.total, instead, candidates],
+                unicode_errors="replace",
             )  # fmt: skip
-            return sequence if self.event(IMPRESSION, at, _packed(rest), 2 + len(rest)) else None
+            fits = _fitted(lib.ea_segment_append(self.handle, body, len(body)))
+            return sequence if fits else None
         texts, keep = [], []
         for text in (decision.title, decision.artwork, instead):
             data = None if text is None else text.encode("utf-8", "replace")
@@ -164,10 +166,6 @@ class ActiveSegment:
         """Ends writing: unmaps the file, leaves its descriptor open. No event may follow."""
         self.handle.memory = ffi.NULL
         self.memory.close()
-
-
-def _packed(fields: tuple[object, ...]) -> bytes:
-    return b"".join(msgpack.packb(field, unicode_errors="replace") for field in fields)
 
 
 def _fitted(status: int) -> bool:

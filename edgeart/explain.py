@@ -60,12 +60,12 @@ def _by_slots(policy: Described, context: Context, candidates: Candidates) -> li
 
     u and w are what the kernel multiplies: for i8 rows both as quantised.
     """
-    u = policy._acting_vector(context)
+    u, features = policy._acting_vector(context), policy.features
     found: list[Part] = []
     for row in candidates.rows:
         weights, bias = policy._row_weights(row)
         parts = [a * w for a, w in zip(u, weights, strict=True)]
-        added = [fsum(parts[f.first : f.first + f.width]) for f in policy.features]
+        added = [fsum(parts[f.first : f.first + f.width]) for f in features]
         found.append((bias, parts[-1], added))
     return found
 

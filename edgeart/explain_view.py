@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from edgeart.context import Context
     from edgeart.types import Explanation
 
-_BAR = 10  # characters of the longest
-_VALUE = 36  # characters of a context's value
+_BAR = 6  # characters of the longest
+_VALUE = 32  # characters of a context's value
 
 
 def lines_of(explanation: Explanation, context: Context) -> list[str]:

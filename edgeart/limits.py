@@ -24,9 +24,13 @@ class Limits:
     native/spec/decision.md §6 says what each part means.
     """
 
-    __slots__ = ("_denied", "_excluded", "_limits", "candidates", "forbidden", "policy", "required")
+    __slots__ = (
+        "_limits", "_memory", "candidates", "denied", "excluded", "forbidden", "policy", "required",
+    )  # fmt: skip
 
     policy: Described
+    denied: bytes  # bit row % 8 of byte row // 8 is set for a denied row, ones past the end are not
+    excluded: bytes  # likewise: rows that are no candidates, because the host does not have them
     required: int  # attributes a candidate has, all of them: bit i for policy.attributes[i]
     forbidden: int  # attributes a candidate has not, none of them
     candidates: dict[str, bytes]  # by title, what `bitmap` gives for the artworks the host has
@@ -52,23 +56,15 @@ class Limits:
         self.required = required
         self.forbidden = forbidden
         self.candidates = candidates
-        self._denied = ffi.from_buffer(denied)  # what _limits points to
-        self._excluded = ffi.from_buffer(excluded)
+        self.denied, self.excluded = denied, bytes(excluded)
+        # What _limits points to.
+        self._memory = (ffi.from_buffer(denied), ffi.from_buffer(self.excluded))
+        pointers = [ffi.cast("uint8_t *", memory) for memory in self._memory]
         fields: tuple[Any, ...] = (
-            ffi.sizeof("ea_limits"), 0, ffi.cast("uint8_t *", self._denied), len(denied),
-            ffi.cast("uint8_t *", self._excluded), len(excluded), required, forbidden,
+            ffi.sizeof("ea_limits"), 0, pointers[0], len(denied), pointers[1], len(excluded),
+            required, forbidden,
         )  # fmt: skip
         self._limits = ffi.new("ea_limits *", fields)
-
-    @property
-    def denied(self) -> bytes:
-        """Bit row % 8 of byte row // 8 is set for a denied row; rows past the end are not."""
-        return bytes(self._denied)
-
-    @property
-    def excluded(self) -> bytes:
-        """Likewise the rows that are no candidates because the host does not have them."""
-        return bytes(self._excluded)
 
     def having(self, candidates: dict[str, bytes]) -> Limits:
         """These limits with candidates of their own in place of theirs."""

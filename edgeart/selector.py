@@ -234,14 +234,17 @@ class Selector:
             return told(candidates)
         except Exception as error:
             self._note("candidates", error)
-        found: dict[str, Told] = {}
         try:
-            for title, artworks in candidates.items():
-                found[title] = {}
-                found |= told({title: artworks})
-        except Exception as error:
-            self.last_error = error
-        return found
+            titles = list(candidates)
+        except Exception:  # noted above
+            return {}
+        return {title: self._told_of(title, candidates) for title in titles}
+
+    def _told_of(self, title: str, candidates: Mapping[str, Artworks]) -> Told:
+        try:
+            return told({title: candidates[title]})[title]
+        except Exception:  # noted above
+            return {}
 
     def _unknown(self, state: _State, title: str, candidates: dict[str, Told]) -> Choice:
         """For a title that the bundle does not have: one of the host's artworks, all alike."""

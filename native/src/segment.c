@@ -133,12 +133,13 @@ int32_t ea_segment_impression(ea_segment *segment, const ea_impression *e) {
     const size_t first = offsetof(ea_impression, candidates); /* of later fields */
     if (!is_writable(segment) || !e || e->struct_size < first) return EA_E_ARGUMENT;
     ea_text candidates = {0, 0};
-    if (e->struct_size >= sizeof *e) candidates = e->candidates;
+    if (e->struct_size >= sizeof *e && e->candidates.data) candidates = e->candidates;
     if (e->title.length > 0xffff || e->artwork.length > 0xffff || e->shown.length > 0xffff ||
         candidates.length > 0xffff || (candidates.data && !candidates.length))
         return EA_E_ARGUMENT;
     /* the most that numbers and heads can take */
     size_t bound = 80 + e->title.length + e->artwork.length + e->shown.length + candidates.length;
+    if (bound > LARGEST_BODY) return EA_E_ARGUMENT; /* no reader would take it for a frame */
     uint8_t *start = segment->next < UINT32_MAX ? room(segment, bound) : 0, *p = start;
     if (!p) return EA_E_CAPACITY;
     int plain = e->reason == EA_REASON_POLICY && e->total == EA_TOTAL && !e->shown.data &&

@@ -5,102 +5,6 @@
 
 #include <math.h>
 
-/* ---- MessagePack ---- */
-
-void put_bytes(buffer *out, const void *bytes, size_t size) {
-    if (out->capacity - out->length < size) {
-        size_t capacity = (2 * out->capacity + size + 127) / 64 * 64;
-        uint8_t *grown = aligned_alloc(64, capacity);
-        REQUIRE(grown);
-        if (out->length) memcpy(grown, out->bytes, out->length);
-        free(out->bytes);
-        out->bytes = grown;
-        out->capacity = capacity;
-    }
-    if (size) memcpy(out->bytes + out->length, bytes, size);
-    out->length += size;
-}
-
-void put_byte(buffer *out, unsigned byte) {
-    uint8_t b = (uint8_t)byte;
-    put_bytes(out, &b, 1);
-}
-
-void put_big(buffer *out, uint64_t number, unsigned bytes) {
-    while (bytes--) put_byte(out, (unsigned)(number >> 8 * bytes & 0xff));
-}
-
-/* A head whose count follows in the narrowest of 1, 2, 4 or 8 bytes; 0 where there is no such. */
-static void put_head(buffer *out, uint64_t count, unsigned one, unsigned two, unsigned four,
-                     unsigned eight) {
-    if (one && count <= 0xff) put_byte(out, one), put_big(out, count, 1);
-    else if (count <= 0xffff) put_byte(out, two), put_big(out, count, 2);
-    else if (count <= 0xffffffff) put_byte(out, four), put_big(out, count, 4);
-    else put_byte(out, eight), put_big(out, count, 8);
-}
-
-void put_nil(buffer *out) {
-    put_byte(out, 0xc0);
-}
-
-void put_bool(buffer *out, int value) {
-    put_byte(out, value ? 0xc3 : 0xc2);
-}
-
-void put_uint(buffer *out, uint64_t number) {
-    if (number < 0x80) put_byte(out, (unsigned)number);
-    else put_head(out, number, 0xcc, 0xcd, 0xce, 0xcf);
-}
-
-void put_int(buffer *out, int64_t number) {
-    if (number >= -32 && number < 0) put_byte(out, (unsigned)(number & 0xff));
-    else put_byte(out, 0xd3), put_big(out, (uint64_t)number, 8);
-}
-
-void put_f32(buffer *out, float number) {
-    uint32_t bits;
-    memcpy(&bits, &number, 4);
-    put_byte(out, 0xca);
-    put_big(out, bits, 4);
-}
-
-void put_f64(buffer *out, double number) {
-    uint64_t bits;
-    memcpy(&bits, &number, 8);
-    put_byte(out, 0xcb);
-    put_big(out, bits, 8);
-}
-
-void put_string(buffer *out, const void *text, size_t size) {
-    if (size < 32) put_byte(out, 0xa0 + (unsigned)size);
-    else put_head(out, size, 0xd9, 0xda, 0xdb, 0);
-    put_bytes(out, text, size);
-}
-
-void put_text(buffer *out, const char *text) {
-    put_string(out, text, strlen(text));
-}
-
-void put_bin(buffer *out, const void *bytes, size_t size) {
-    put_head(out, size, 0xc4, 0xc5, 0xc6, 0);
-    put_bytes(out, bytes, size);
-}
-
-void put_list(buffer *out, size_t count) {
-    if (count < 16) put_byte(out, 0x90 + (unsigned)count);
-    else put_head(out, count, 0, 0xdc, 0xdd, 0);
-}
-
-void put_map(buffer *out, size_t count) {
-    if (count < 16) put_byte(out, 0x80 + (unsigned)count);
-    else put_head(out, count, 0, 0xde, 0xdf, 0);
-}
-
-void buffer_free(buffer *out) {
-    free(out->bytes);
-    *out = (buffer){0, 0, 0};
-}
-
 /* ---- the parts of a bundle ---- */
 
 /* The body's next key; whether its value is still to be written. */
@@ -112,15 +16,18 @@ static int put_key(buffer *out, const recipe *r, const char *key) {
     return 0;
 }
 
-static void put_array(buffer *out, const recipe *r, const char *key, const void *data,
-                      size_t size) {
+static void put_data(buffer *out, const void *data, size_t size) {
     static const uint8_t zeros[64];
-    if (!put_key(out, r, key)) return;
     size_t padding = (0 - (out->length + 5)) & 63;
     put_byte(out, 0xc6);
     put_big(out, padding + size, 4);
     put_bytes(out, zeros, padding);
     put_bytes(out, data, size);
+}
+
+static void put_array(buffer *out, const recipe *r, const char *key, const void *data,
+                      size_t size) {
+    if (put_key(out, r, key)) put_data(out, data, size);
 }
 
 /* A string table as it grows. */
@@ -155,15 +62,33 @@ static ea_text string_of(const strings *table, uint32_t index) {
     return (ea_text){(const char *)table->text.bytes + start, ends[index] - start};
 }
 
-static void put_explorer(buffer *out, const recipe *r) {
-    static const char *const names[] = {"fixed",          "uniform", "greedy",
-                                        "epsilon_greedy", "softmax", "squarecb"};
-    if (!put_key(out, r, "explorer")) return;
-    int bare = r->explorer < EA_EXPLORER_EPSILON_GREEDY;
+static void put_explorer(buffer *out, uint32_t kind, double floor, double parameter) {
+    static const char *const names[] = {"fixed",   "uniform",  "greedy",   "epsilon_greedy",
+                                        "softmax", "squarecb", "thompson", "ucb"};
+    int bare = kind < EA_EXPLORER_EPSILON_GREEDY;
     put_list(out, bare ? 2 : 3);
-    put_text(out, names[r->explorer / 10]);
-    put_f64(out, r->floor);
-    if (!bare) put_f64(out, r->parameter);
+    put_text(out, names[kind / 10]);
+    put_f64(out, floor);
+    if (!bare) put_f64(out, parameter);
+}
+
+static void put_cells(buffer *out, const recipe *r) {
+    if (!put_key(out, r, "cells")) return;
+    put_list(out, 1 + r->cell_count);
+    put_text(out, r->salt ? r->salt : "");
+    for (uint32_t i = 0; i < r->cell_count; i++) {
+        const recipe_cell *cell = r->cells + i;
+        put_list(out, 3);
+        put_text(out, cell->name);
+        put_f64(out, cell->share);
+        put_explorer(out, cell->explorer, cell->floor, cell->parameter);
+    }
+}
+
+static void put_attributes(buffer *out, const recipe *r) {
+    if (!put_key(out, r, "attributes")) return;
+    put_list(out, r->attribute_count);
+    for (uint32_t i = 0; i < r->attribute_count; i++) put_text(out, r->attributes[i]);
 }
 
 static void put_feature(buffer *out, const recipe_feature *f) {
@@ -230,6 +155,19 @@ static uint32_t put_features(buffer *out, const recipe *r) {
     return slots;
 }
 
+/* Factors of the explorer's parameter: given, or drawn from 1/2 to 2. */
+static void put_title_scale(buffer *out, const recipe *r) {
+    buffer scales = {0, 0, 0};
+    uint64_t state = r->seed + 2;
+    int any = r->title_scale || r->scaled;
+    for (uint32_t t = 0; any && t < r->title_count; t++) {
+        float scale = r->title_scale ? r->title_scale[t] : (float)(.5 + 1.5 * random_unit(&state));
+        put_bytes(&scales, &scale, 4);
+    }
+    put_array(out, r, "title_scale", scales.bytes, scales.length);
+    buffer_free(&scales);
+}
+
 typedef struct {
     uint64_t hash;
     uint32_t title;
@@ -241,7 +179,7 @@ static int by_hash(const void *a, const void *b) {
 }
 
 /* The titles and artworks; the number of rows. */
-static uint32_t put_titles(buffer *out, const recipe *r) {
+static uint32_t put_titles(buffer *out, const recipe *r, int second) {
     strings titles = {{0, 0, 0}, {0, 0, 0}}, artworks = {{0, 0, 0}, {0, 0, 0}};
     buffer hashes = {0, 0, 0}, order = {0, 0, 0}, ends = {0, 0, 0};
     hashed *sorted = malloc(r->title_count * sizeof *sorted + 1);
@@ -264,6 +202,7 @@ static uint32_t put_titles(buffer *out, const recipe *r) {
     put_array(out, r, "title_hash", hashes.bytes, hashes.length);
     put_array(out, r, "title_order", order.bytes, order.length);
     put_array(out, r, "title_rows", ends.bytes, ends.length);
+    if (second) put_title_scale(out, r);
     put_table(out, r, "artwork_ends", "artwork_text", &artworks);
     buffer *all[] = {&titles.ends, &titles.text, &artworks.ends, &artworks.text,
                      &hashes,      &order,       &ends};
@@ -278,65 +217,158 @@ static float random_weight(uint64_t *state) {
     return fabsf(x) < 0x1p-40f ? 0 : x;
 }
 
-static void put_rows(buffer *out, const recipe *r, uint32_t rows, uint32_t k) {
-    int small = r->rows == EA_ROWS_I8;
+/* Rows of weights as they stand in an array. */
+typedef struct {
+    buffer weights, scales;
+} matrix;
+
+/* count rows of k weights, padded: given, or drawn. i8 rows have a scale each. */
+static matrix make_rows(int small, const float *given, uint32_t count, uint32_t k,
+                        uint64_t *state) {
     uint32_t stride = small ? (k + 15) / 16 * 16 : (k + 7) / 8 * 8;
-    uint64_t state = r->seed;
-    buffer weights = {0, 0, 0}, scales = {0, 0, 0}, bias = {0, 0, 0};
+    matrix made = {{0, 0, 0}, {0, 0, 0}};
     float *row = malloc(stride * sizeof *row);
     int8_t *codes = malloc(stride);
-    int given = r->value && !strcmp(r->instead_of, "weights"); /* then none are made up */
     REQUIRE(row && codes);
-    for (uint32_t i = 0; i < rows; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         float most = 0;
-        if (given) {
-            put_bytes(&scales, &most, 4);
-            put_bytes(&bias, &most, 4);
-            continue;
-        }
         for (uint32_t j = 0; j < stride; j++) {
-            row[j] = j >= k         ? 0
-                     : r->weights   ? r->weights[(size_t)i * k + j]
-                                    : random_weight(&state);
+            row[j] = j >= k ? 0 : given ? given[(size_t)i * k + j] : random_weight(state);
             if (fabsf(row[j]) > most) most = fabsf(row[j]);
         }
-        float scale = most / 127, b = r->bias ? r->bias[i] : random_weight(&state);
+        float scale = most / 127;
         for (uint32_t j = 0; j < stride; j++)
             codes[j] = (int8_t)(scale > 0 ? lrintf(row[j] / scale) : 0);
-        if (small) put_bytes(&weights, codes, stride);
-        else put_bytes(&weights, row, stride * sizeof *row);
-        put_bytes(&scales, &scale, 4);
-        put_bytes(&bias, &b, 4);
+        if (small) put_bytes(&made.weights, codes, stride);
+        else put_bytes(&made.weights, row, stride * sizeof *row);
+        put_bytes(&made.scales, &scale, 4);
     }
-    if (put_key(out, r, "rows")) put_text(out, small ? "i8" : "f32");
-    put_array(out, r, "weights", weights.bytes, weights.length);
-    if (small) put_array(out, r, "scales", scales.bytes, scales.length);
-    put_array(out, r, "bias", bias.bytes, bias.length);
-    buffer_free(&weights);
-    buffer_free(&scales);
-    buffer_free(&bias);
     free(row);
     free(codes);
+    return made;
+}
+
+static buffer make_floats(const float *given, uint32_t count, uint64_t *state) {
+    buffer floats = {0, 0, 0};
+    for (uint32_t i = 0; i < count; i++) {
+        float x = given ? given[i] : random_weight(state);
+        put_bytes(&floats, &x, 4);
+    }
+    return floats;
+}
+
+static void put_rows(buffer *out, const recipe *r, uint32_t rows, uint32_t k) {
+    int small = r->rows == EA_ROWS_I8;
+    uint64_t state = r->seed;
+    int given = r->value && !strcmp(r->instead_of, "weights"); /* then none are made up */
+    matrix made = make_rows(small, r->weights, given ? 0 : rows, k, &state);
+    buffer bias = make_floats(r->bias, given ? 0 : rows, &state);
+    for (float none = 0; given && bias.length < 4 * (size_t)rows;) {
+        put_bytes(&made.scales, &none, 4);
+        put_bytes(&bias, &none, 4);
+    }
+    if (put_key(out, r, "rows")) put_text(out, small ? "i8" : "f32");
+    put_array(out, r, "weights", made.weights.bytes, made.weights.length);
+    if (small) put_array(out, r, "scales", made.scales.bytes, made.scales.length);
+    put_array(out, r, "bias", bias.bytes, bias.length);
+    buffer_free(&made.weights);
+    buffer_free(&made.scales);
+    buffer_free(&bias);
+}
+
+/* The layers; the length of u. Drawn weights shrink with the inputs, so that u stays near 1. */
+static uint32_t put_tower(buffer *out, const recipe *r, uint32_t slots) {
+    static const char *const names[] = {"identity", "relu", "tanh"};
+    uint64_t state = r->seed + 1;
+    uint32_t inputs = slots;
+    int wanted = put_key(out, r, "tower");
+    if (wanted) put_list(out, r->layer_count);
+    for (uint32_t i = 0; i < r->layer_count; inputs = r->layers[i++].outputs) {
+        const recipe_layer *layer = r->layers + i;
+        int small = layer->rows == EA_ROWS_I8;
+        if (!wanted) continue;
+        matrix made = make_rows(small, layer->weights, inputs, layer->outputs, &state);
+        buffer scales = {0, 0, 0}, bias = make_floats(layer->bias, layer->outputs, &state);
+        for (uint32_t o = 0; o < layer->outputs; o++) { /* of outputs, not of inputs as above */
+            float scale = layer->scales ? layer->scales[o] : 0.03125f / (float)(1 + o % 7);
+            put_bytes(&scales, &scale, 4);
+        }
+        put_list(out, small ? 6 : 5);
+        put_text(out, names[layer->activation / 10]);
+        put_uint(out, layer->outputs);
+        put_text(out, small ? "i8" : "f32");
+        put_data(out, made.weights.bytes, made.weights.length);
+        if (small) put_data(out, scales.bytes, scales.length);
+        put_data(out, bias.bytes, bias.length);
+        buffer *all[] = {&made.weights, &made.scales, &scales, &bias};
+        for (size_t j = 0; j < sizeof all / sizeof *all; j++) buffer_free(all[j]);
+    }
+    return inputs;
+}
+
+/* Sets of attributes: given, or drawn, each bit with probability 1/2. */
+static void put_masks(buffer *out, const recipe *r, uint32_t rows) {
+    buffer masks = {0, 0, 0};
+    uint64_t state = r->seed + 3;
+    uint32_t all = r->attribute_count < 32 ? (1u << r->attribute_count) - 1 : UINT32_MAX;
+    for (uint32_t i = 0; r->attribute_count && i < rows; i++) {
+        uint32_t mask = r->masks ? r->masks[i] : (uint32_t)next_random(&state) & all;
+        put_bytes(&masks, &mask, 4);
+    }
+    put_array(out, r, "masks", masks.bytes, masks.length);
+    buffer_free(&masks);
+}
+
+/* Variances: given codes, or drawn over eight octaves, now and then none. */
+static void put_variances(buffer *out, const recipe *r, uint32_t rows, uint32_t k) {
+    int any = r->variance == EA_VARIANCE_E5M3;
+    uint32_t stride = (k + 15) / 16 * 16;
+    uint64_t state = r->seed + 4;
+    float scale = r->variance_scale > 0 ? r->variance_scale : 1;
+    if (put_key(out, r, "variance")) put_text(out, any ? "e5m3" : "none");
+    if (!any) return;
+    buffer codes = {0, 0, 0};
+    for (uint32_t i = 0; i < rows; i++)
+        for (uint32_t j = 0; j < stride; j++)
+            put_byte(&codes, j >= k                ? 0
+                             : r->variance_codes   ? r->variance_codes[(size_t)i * k + j]
+                             : random_below(&state, 20) ? 160 + random_below(&state, 64)
+                                                        : 0);
+    put_array(out, r, "variance_codes", codes.bytes, codes.length);
+    put_array(out, r, "variance_scale", &scale, 4);
+    buffer_free(&codes);
+}
+
+/* The lowest format that can say what the recipe has. */
+static uint32_t format_of(const recipe *r) {
+    int second = r->layer_count || r->cell_count || r->salt || r->attribute_count ||
+                 r->title_scale || r->scaled || r->variance ||
+                 r->explorer >= EA_EXPLORER_THOMPSON;
+    return r->format ? r->format : second ? 2 : 1;
 }
 
 static buffer build_with_hashes(const recipe *r, const uint64_t *hashes) {
     buffer out = {0, 0, 0};
     put_list(&out, 4);
     put_text(&out, "edgeart");
-    put_uint(&out, 1);
-    put_map(&out, r->rows == EA_ROWS_I8 ? 22 : 21);
+    int second = format_of(r) == 2;
+    put_uint(&out, format_of(r));
+    put_map(&out, (second ? 26u : 21u) + (r->rows == EA_ROWS_I8) + (r->variance ? 2 : 0));
     if (put_key(&out, r, "name")) put_text(&out, r->name ? r->name : "test");
     if (put_key(&out, r, "sequence")) put_uint(&out, r->sequence ? r->sequence : 1);
     if (put_key(&out, r, "meta")) {
         put_map(&out, r->meta_count);
         for (uint32_t i = 0; i < 2 * r->meta_count; i++) put_text(&out, r->meta[i / 2][i % 2]);
     }
-    put_explorer(&out, r);
-    uint32_t k = put_features(&out, r);
-    if (put_key(&out, r, "tower")) put_list(&out, 0);
+    if (put_key(&out, r, "explorer")) put_explorer(&out, r->explorer, r->floor, r->parameter);
+    if (second) put_cells(&out, r);
+    uint32_t k = put_tower(&out, r, put_features(&out, r));
     if (put_key(&out, r, "k")) put_uint(&out, k);
-    uint32_t rows = put_titles(&out, r);
+    if (second) put_attributes(&out, r);
+    uint32_t rows = put_titles(&out, r, second);
+    if (second) put_masks(&out, r, rows);
     put_rows(&out, r, rows, k);
+    if (second) put_variances(&out, r, rows, k);
     if (put_key(&out, r, "vectors")) {
         put_list(&out, r->context_count);
         for (uint32_t i = 0; i < r->context_count; i++) {

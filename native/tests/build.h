@@ -36,6 +36,22 @@ typedef struct {
     int indicator;
 } recipe_feature;
 
+typedef struct {
+    uint32_t activation; /* EA_ACTIVATION_… */
+    uint32_t outputs;
+    uint32_t rows;        /* EA_ROWS_… */
+    const float *weights; /* inputs times outputs; NULL: uniform in ±1 */
+    const float *scales;  /* of outputs, i8 rows alone; NULL: made up */
+    const float *bias;    /* NULL: uniform in ±1 */
+} recipe_layer;
+
+typedef struct {
+    const char *name;
+    double share;
+    uint32_t explorer;
+    double floor, parameter;
+} recipe_cell;
+
 /* What a bundle is made from. Zeros mean the obvious: no meta, no titles, made-up ids, weights
    drawn from `seed`. */
 typedef struct {
@@ -58,6 +74,21 @@ typedef struct {
     const float *bias;    /* NULL: uniform in ±1 */
     const buffer *contexts; /* test vectors; their hashes are the library's own */
     uint32_t context_count;
+    /* Format 2, which is written where there is any of it */
+    uint32_t format; /* 0: the lowest */
+    const char *salt;
+    const recipe_cell *cells;
+    uint32_t cell_count;
+    const recipe_layer *layers;
+    uint32_t layer_count;
+    const char *const *attributes;
+    uint32_t attribute_count;
+    const uint32_t *masks; /* of rows; NULL: drawn */
+    int scaled;            /* titles have factors of the parameter */
+    const float *title_scale; /* these; NULL: drawn */
+    uint32_t variance;     /* EA_VARIANCE_… */
+    const uint8_t *variance_codes; /* rows times k; NULL: drawn */
+    float variance_scale;  /* 0: 1 */
     /* For hostile bundles: the body's key `instead_of` becomes `key` (if not NULL), and its value
        `value` (if not NULL), already encoded. */
     const char *instead_of, *key;

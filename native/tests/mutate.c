@@ -24,6 +24,34 @@ static unsigned bundle_count;
 
 /* ---- the bundles to start from ---- */
 
+/* Format 2: everything at once, and each explorer with variances. */
+static void add_second(const recipe_feature *features, const uint32_t *artworks,
+                       const buffer *maps) {
+    static const char *const attributes[] = {"kids", "de", "fr"};
+    static const recipe_cell cells[] = {
+        {"hold.back", .1, EA_EXPLORER_UNIFORM, 0, 0},
+        {"default", .25, EA_EXPLORER_FIXED, .1, 0},
+        {"bold", .3, EA_EXPLORER_UCB, .05, 2},
+        {"sampling", .2, EA_EXPLORER_THOMPSON, 0, .5},
+    };
+    static const recipe_layer layers[] = {
+        {EA_ACTIVATION_RELU, 17, EA_ROWS_F32, 0, 0, 0},
+        {EA_ACTIVATION_TANH, 9, EA_ROWS_I8, 0, 0, 0},
+        {EA_ACTIVATION_IDENTITY, 20, EA_ROWS_F32, 0, 0, 0},
+    };
+    static const uint32_t kinds[] = {EA_EXPLORER_THOMPSON, EA_EXPLORER_UCB, EA_EXPLORER_SOFTMAX,
+                                     EA_EXPLORER_SQUARECB};
+    for (unsigned i = 0; i < 4; i++)
+        bundles[bundle_count++] = build_bundle(&(recipe){
+            .name = "row", .sequence = 20 + i, .explorer = kinds[i], .floor = i % 2 ? .01 : 0,
+            .parameter = .5 + i, .features = features, .feature_count = 4, .title_count = 5,
+            .artworks = artworks, .rows = i % 2 ? EA_ROWS_F32 : EA_ROWS_I8, .seed = 50 + i,
+            .contexts = maps, .context_count = 2, .salt = i ? "2024" : 0, .cells = cells,
+            .cell_count = i < 3 ? 4 - i : 0, .layers = layers, .layer_count = 3 - i,
+            .attributes = attributes, .attribute_count = i < 3 ? 3 : 0, .scaled = i < 3,
+            .variance = i < 3 ? EA_VARIANCE_E5M3 : EA_VARIANCE_NONE, .variance_scale = .01f});
+}
+
 static void add_built(void) {
     static const char *const words[] = {"US", "GB", "\xc3\xa9", ""};
     static const char *const meta[][2] = {{"author", "nobody"}, {"note", "caf\xc3\xa9"}};
@@ -54,6 +82,7 @@ static void add_built(void) {
             .parameter = kinds[i].parameter, .features = all, .feature_count = 4,
             .title_count = 5, .artworks = artworks, .rows = i % 2 ? EA_ROWS_I8 : EA_ROWS_F32,
             .seed = 30 + i, .contexts = maps, .context_count = 2});
+    add_second(all, artworks, maps);
     bundles[bundle_count++] = build_bundle(&(recipe){.rows = EA_ROWS_I8});
     bundles[bundle_count++] = build_bundle(&(recipe){
         .explorer = EA_EXPLORER_SQUARECB, .parameter = 3, .features = all,

@@ -40,7 +40,8 @@ static ea_limits random_limits(uint8_t *bits, uint64_t *state, uint32_t of) {
     memset(bits, 0, ROWS_MOST / 8);
     for (uint32_t r = 0; r < ROWS_MOST; r++)
         if (!random_below(state, of)) bits[r / 8] |= (uint8_t)(1u << r % 8);
-    return (ea_limits){sizeof(ea_limits), 0, bits, ROWS_MOST / 8};
+    return (ea_limits){
+        .struct_size = sizeof(ea_limits), .denied = bits, .denied_size = ROWS_MOST / 8};
 }
 
 static int is_denied(const ea_limits *limits, uint32_t row) {
@@ -156,7 +157,7 @@ static void recomputes(void) {
     uint64_t state = 17;
     fixture f = open_explorer(3, EA_ROWS_F32); /* greedy, no floor */
     uint8_t bits[ROWS_MOST / 8] = {0};
-    ea_limits limits = {sizeof limits, 0, bits, sizeof bits};
+    ea_limits limits = {.struct_size = sizeof limits, .denied = bits, .denied_size = sizeof bits};
     for (unsigned trial = 0; trial < 200; trial++) {
         random_context(&f, &state);
         for (uint32_t t = 0; t < TITLES; t++) {
@@ -249,8 +250,9 @@ static void arguments(void) {
     uint8_t bit = 1;
     ea_decision d[3];
     ea_candidate c[32];
-    ea_limits small = {8, 0, &bit, 1}, nowhere = {sizeof nowhere, 0, 0, 1};
-    ea_limits nothing = {sizeof nothing, 0, 0, 0};
+    ea_limits small = {.struct_size = 8, .denied = &bit, .denied_size = 1};
+    ea_limits nowhere = {.struct_size = sizeof nowhere, .denied_size = 1};
+    ea_limits nothing = {.struct_size = sizeof nothing};
     random_context(&f, &state);
     CHECK_EQ(ea_select(f.policy, f.context, TITLES, 0, d), EA_E_TITLE);
     CHECK_EQ(ea_select(f.policy, f.context, EA_NONE - 1, 0, d), EA_E_TITLE);

@@ -113,7 +113,7 @@ static buffer widest_map;
    propensities of 256 candidates, verification. */
 static void *use_stack(void *argument) {
     uint8_t *all = argument;
-    ea_limits limits = {sizeof limits, 0, all, 64};
+    ea_limits limits = {.struct_size = sizeof limits, .denied = all, .denied_size = 64};
     ea_decision d;
     static ea_candidate c[EA_MAX_CANDIDATES];
     uint64_t hash;

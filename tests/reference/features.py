@@ -48,8 +48,8 @@ EXPLORERS: dict[str, tuple[float, float] | None] = {
     "epsilon_greedy": (0.0, 1.0),
     "softmax": (2.0**-20, 2.0**20),
     "squarecb": (0.0, 2.0**40),
-    "thompson": (0.0, 2.0**20),
-    "ucb": (0.0, 2.0**20),
+    "thompson": (2.0**-20, 2.0**20),
+    "ucb": (2.0**-20, 2.0**20),
 }
 """Each kind's range of its parameter, if it has one."""
 

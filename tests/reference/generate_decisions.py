@@ -75,7 +75,8 @@ def explore_vectors() -> dict[str, Any]:
                 )
     return {
         "about": "decision.md §5. scores: name of a list; floor and parameter: bits of binary64 "
-        "(parameter 0 for kinds without).",
+        "(parameter 0 for kinds without). uncertain: the kinds that need variances, pair: name of "
+        "lists of scores and variances.",
         "scores": [
             {"name": name, "bits": [hexf32(score) for score in its]}
             for name, its in _score_lists().items()

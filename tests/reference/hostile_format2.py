@@ -144,14 +144,22 @@ def _explorers() -> list[Case]:
             ("parameter an integer", "EA_E_TYPE", parameter, [name, 0.0, 1]),
             ("floor above 1", "EA_E_RANGE", item("explorer", 1), [name, 1.5, 1.0]),
         ]
-        for bad in (-0.0, math.nan, math.inf, -1e-300, math.nextafter(2.0**20, math.inf)):
+        for bad in (
+            -0.0,
+            math.nan,
+            math.inf,
+            0.0,
+            -1.0,
+            math.nextafter(2.0**-20, 0.0),
+            math.nextafter(2.0**20, math.inf),
+        ):
             wrong.append((f"{bad}", "EA_E_RANGE", parameter, [name, 0.0, bad]))
         for what, status, where, explorer in wrong:
             case = damaged(
                 f"format 2: {name} {what}", status, where, {"explorer": explorer}, base=TOWERED
             )
             cases.append(case)
-        for edge in (0.0, 2.0**20):
+        for edge in (2.0**-20, 2.0**20):
             explorer = [name, 1.0, edge]
             good = accepted(f"format 2: {name} {edge}", {"explorer": explorer}, base=TOWERED)
             cases.append(good)
