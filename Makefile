@@ -113,10 +113,10 @@ attribution: $(STAMP)/test ## attribute 2,000,000 impressions: truth, CPU and me
 null-worlds: $(STAMP)/test ## SEEDS worlds (100) without anything to gain: how often is a gain claimed?
 	@"$(BIN)/python" -m benchmarks.null_worlds --seeds $(or $(SEEDS),100)
 
-unbiasedness: $(STAMP)/test ## LOGS logs (2000) of every explorer: do intervals hold the truth?
+unbiasedness: $(STAMP)/test ## LOGS logs (2000) of every explorer, whose intervals should hold the truth
 	@"$(BIN)/python" -m benchmarks.unbiasedness --logs $(or $(LOGS),2000)
 
-variance-formats: $(STAMP)/test ## forms for variances: bytes, and errors of Thompson's probabilities
+variance-formats: $(STAMP)/test ## bytes of forms for variances, and what they do to Thompson
 	@"$(BIN)/python" -m benchmarks.variance_formats
 
 dist: $(STAMP)/dist ## sdist and wheel of both distributions, in dist/

@@ -233,7 +233,7 @@ def main() -> None:
     """Prints the comparison as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--titles", type=int, default=100)
-    parser.add_argument("--contexts", type=int, default=100)
+    parser.add_argument("--contexts", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     found = {
