@@ -160,9 +160,7 @@ def _table(writer: _Writer, offset: int, match: Match, width: int, element: int)
             writer.sum(offset + old * width, (last - first) * width, element)
 
 
-def _text(
-    writer: _Writer, offset: int, match: Match, old_ends: Match, ends: Match
-) -> None:
+def _text(writer: _Writer, offset: int, match: Match, old_ends: Match, ends: Match) -> None:
     for first, last, old in _runs(match):
         size = int(ends[last] - ends[first])
         if old < 0:

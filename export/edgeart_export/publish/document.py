@@ -16,8 +16,8 @@ HEAD = b"\x94\xa7edgeart"
 CHECKSUM_SIZE = 5
 
 WORDS = frozenset(
-    """title_ends title_rows title_order title_scale artwork_ends masks scales bias
-    variance_scale word_ends""".split()
+    """word_ends title_ends title_rows title_order title_scale artwork_ends masks scales bias
+    variance_scale""".split()  # noqa: SIM905 - a list of these would take a line each
 )
 """Arrays of four-byte elements."""
 OTHERS = frozenset(["word_order", "title_hash", "weights", "variance_codes"])
@@ -28,8 +28,8 @@ BIN_HEADER = {0xC4: 2, 0xC5: 3, 0xC6: 5}
 class Field:
     """One field of the body, in bytes from the document's start.
 
-    start: of its key. value: of its value. data: of an array's or a text's bytes, of any other's value. end: of
-    the field, exclusive.
+    start: of its key. value: of its value. data: of an array's or a text's bytes, of any other
+    value itself. end: of the field, exclusive.
     """
 
     key: str
@@ -104,7 +104,7 @@ def resequenced(data: bytes, sequence: int) -> bytes:
     padding = -(len(head) + 5) % ALIGNMENT
     size = first.end - first.data
     array = b"\xc6" + (padding + size).to_bytes(4, "big") + bytes(padding)
-    changed = head + array + data[first.data : len(data) - CHECKSUM_SIZE]
+    changed: bytes = head + array + data[first.data : len(data) - CHECKSUM_SIZE]
     changed += b"\xce" + edgeart.crc32c(changed).to_bytes(4, "big")
     if Document(changed).sequence != sequence:
         raise RuntimeError(f"the bundle of sequence {sequence} says another")
