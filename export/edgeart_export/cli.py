@@ -19,6 +19,7 @@ from .errors import ExportError
 from .evaluate import evaluate, logged_value
 from .explorers import Explorer, parse_explorer
 from .onnx import write_onnx
+from .publish import cli as publish_cli
 from .rewards import CrossFitted, GivenModel, RewardModel
 from .store import load_model, save_model
 from .trainers import LinearTrainer
@@ -230,6 +231,7 @@ def _parser() -> argparse.ArgumentParser:
 
     collector_cli.register(commands)
     attribution_cli.register(commands)
+    publish_cli.register(commands)
 
     train = command(
         "train",

@@ -169,8 +169,8 @@ class Record:
             _whole("sequence", sequence, 1, MAX_SEQUENCE)
         if len(self.killed) > MAX_KILLED:
             raise PublishError(
-                f"{len(self.killed)} killed sequences; at most {MAX_KILLED} are allowed: raise the "
-                f"sync minimum above old ones, and they can be left out"
+                f"{len(self.killed)} killed sequences; at most {MAX_KILLED} are allowed: take "
+                f"those that no device has any more off with `publish kill --forget`"
             )
         if self.serve not in SERVE:
             raise PublishError(f"serve is one of {', '.join(SERVE)}, not {self.serve!r}")

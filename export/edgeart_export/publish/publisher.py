@@ -4,23 +4,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tuf.api.metadata import Role, Root, TargetFile, Targets
-
 from ..errors import PublishError
-from ..schema import check_text
+from .deny import denied, write_denied
 from .document import Document, resequenced
-from .files import DENY
-from .keys import Held, KeyRing
-from .offers import EVERYBODY, INTERVALS, Arm, Catalogue, Offer, Record
+from .keeper import Keeper, check_interval
+from .offers import EVERYBODY, Arm, Catalogue, Offer, Record
 from .release import before, checked, published, write_delta
-from .repository import DAYS, Outcome, Repository, State, write_catalogue
-
-MAX_DENIED = 65_536
-MAX_DENY_BYTES = 2**20
+from .repository import Outcome, State
 
 
 @dataclass(frozen=True)
@@ -32,47 +25,8 @@ class Added:
     dropped: Sequence[Offer]
 
 
-class Publisher:
-    """Changes one repository with the keys of a ring; each method is one change, whole or not."""
-
-    def __init__(self, repository: Repository, ring: KeyRing) -> None:
-        self.repository = repository
-        self.files = repository.files
-        self.ring = ring
-
-    def init(
-        self,
-        *,
-        thresholds: Mapping[str, int],
-        days: Mapping[str, int] | None = None,
-        interval: int = 21_600,
-    ) -> Outcome:
-        """Makes a repository without policies, signed by the keys of the ring.
-
-        thresholds: signatures that root and targets need; 1 where left out. days: how long
-        signatures hold. interval: seconds between checks. Raises PublishError.
-        """
-        lives = {**DAYS, **(days or {})}
-        root = Root(unrecognized_fields={"edgeart": {"days": lives}})
-        for role, keys in (
-            ("root", self.ring.of("root")),
-            ("targets", self.ring.of("targets")),
-            ("snapshot", self.ring.of("online")),
-            ("timestamp", self.ring.of("online")),
-        ):
-            threshold = thresholds.get(role, 1)
-            if len(keys) < threshold:
-                raise PublishError(f"{role} needs {threshold} keys; the folders have {len(keys)}")
-            root.roles[role] = Role([], threshold)
-            for held in keys:
-                root.add_key(held.key, role)
-        targets = Targets()
-        _check_interval(interval)
-        targets.unrecognized_fields["edgeart"] = Catalogue(interval=interval).field()
-        self.files.create()
-        with self.files.lock():
-            self._deny(targets, {})
-            return self.repository.create(self.ring, root, targets)
+class Publisher(Keeper):
+    """Changes what a repository offers; each method is one change, whole or not at all."""
 
     def add(
         self,
@@ -190,6 +144,17 @@ class Publisher:
             catalogue.records[policy] = record
             return self._commit(state, catalogue)
 
+    def forget(self, policy: str, sequence: int) -> Outcome:
+        """Takes a sequence off the killed ones, which no device can have any more."""
+        with self.files.lock():
+            state, catalogue = self._begin()
+            record = catalogue.record(policy)
+            if sequence not in record.killed:
+                raise PublishError(f"sequence {sequence} of policy {policy!r} is not killed")
+            killed = tuple(s for s in record.killed if s != sequence)
+            catalogue.records[policy] = replace(record, killed=killed)
+            return self._commit(state, catalogue)
+
     def set(
         self,
         policy: str | None = None,
@@ -205,7 +170,7 @@ class Publisher:
         with self.files.lock():
             state, catalogue = self._begin()
             if interval is not None:
-                _check_interval(interval)
+                check_interval(interval)
                 catalogue.interval = interval
             if minimum is not None or max_stale is not None:
                 if policy is None:
@@ -228,7 +193,7 @@ class Publisher:
         """Denies artworks of a title on all devices, or lifts that."""
         with self.files.lock():
             state, _ = self._begin()
-            titles = self.denied(state)
+            titles = denied(self.files, state)
             kept = set(titles.get(title, ()))
             if lift and (unknown := sorted(set(artworks) - kept)):
                 raise PublishError(f"title {title!r}: not denied: {', '.join(unknown)}")
@@ -242,71 +207,11 @@ class Publisher:
             state, _ = self._begin()
             return self._commit_denied(state, {t: sorted(set(a)) for t, a in titles.items()})
 
-    def denied(self, state: State) -> dict[str, list[str]]:
-        """The deny list: title to artworks. Raises PublishError where the file is damaged."""
-        target = state.targets.signed.targets[DENY]
-        data = self.files.deny(target.hashes["sha256"]).read_bytes()
-        if hashlib.sha256(data).hexdigest() != target.hashes["sha256"]:
-            raise PublishError(f"{DENY} is damaged: its hash is not the signed one")
-        titles: dict[str, list[str]] = json.loads(data)["titles"]
-        return titles
-
-    def rotate(self, role: str, remove: Sequence[str], add: Sequence[Held]) -> Outcome:
-        """Takes keys (ids, or their begins) out of a role and puts others in.
-
-        role: root, targets or online. Raises PublishError where the threshold would not be met.
-        """
-        with self.files.lock():
-            state, _ = self._begin()
-            root = state.root.signed
-            for name in ("snapshot", "timestamp") if role == "online" else (role,):
-                for begin in remove:
-                    root.revoke_key(_found(root.roles[name].keyids, begin, role), name)
-                for held in add:
-                    root.add_key(held.key, name)
-                needed, there = root.roles[name].threshold, len(root.roles[name].keyids)
-                if there < needed:
-                    raise PublishError(f"{name} needs {needed} keys and would have {there}")
-            return self.repository.commit(self.ring, root=root)
-
-    def renew(self, roles: Collection[str]) -> Outcome:
-        """Signs root or targets anew, so that they hold longer."""
-        with self.files.lock():
-            state, _ = self._begin()
-            return self.repository.commit(
-                self.ring,
-                root=state.root.signed if "root" in roles else None,
-                targets=state.targets.signed if "targets" in roles else None,
-            )
-
-    def refresh(self) -> Outcome:
-        """What a timer does: signs timestamp, and snapshot in time."""
-        with self.files.lock():
-            return self.repository.refresh(self.ring)
-
-    def sign(self) -> Outcome:
-        """Adds signatures to the change that waits."""
-        with self.files.lock():
-            if not any(self.files.staged.glob("*.json")):
-                raise PublishError("no change waits for signatures")
-            return self.repository.complete(self.ring)
-
-    def discard(self) -> None:
-        """Drops the change that waits."""
-        with self.files.lock():
-            self.repository.discard()
+    def denied(self) -> dict[str, list[str]]:
+        """The deny list: title to artworks."""
+        return denied(self.files, self.repository.load())
 
     # Parts.
-
-    def _begin(self) -> tuple[State, Catalogue]:
-        self.repository.check_idle()
-        state = self.repository.load()
-        return state, state.catalogue()
-
-    def _commit(self, state: State, catalogue: Catalogue) -> Outcome:
-        targets = state.targets.signed
-        write_catalogue(targets, catalogue)
-        return self.repository.commit(self.ring, targets=targets)
 
     def _offer(  # noqa: PLR0913 - the parts of one release
         self,
@@ -351,26 +256,9 @@ class Publisher:
             catalogue.records[name] = replace(catalogue.records[name], good=kept)
         return Added(self._commit(state, catalogue), offers, dropped)
 
-    def _deny(self, targets: Targets, titles: Mapping[str, Sequence[str]]) -> None:
-        """Writes a deny list and makes it the target."""
-        for title, artworks in titles.items():
-            for text in (title, *artworks):
-                check_text(text, "id to deny", 1, 255)
-        kept = {title: list(artworks) for title, artworks in sorted(titles.items()) if artworks}
-        if (count := sum(map(len, kept.values()))) > MAX_DENIED:
-            raise PublishError(f"{count} artworks; at most {MAX_DENIED} can be denied")
-        data = json.dumps(
-            {"format": 1, "titles": kept}, ensure_ascii=False, separators=(",", ":")
-        ).encode()
-        if len(data) > MAX_DENY_BYTES:
-            raise PublishError(f"a deny list of {len(data)} bytes; {MAX_DENY_BYTES} are allowed")
-        sha256 = hashlib.sha256(data).hexdigest()
-        self.files.write_once(self.files.deny(sha256), data)
-        targets.targets[DENY] = TargetFile(len(data), {"sha256": sha256}, DENY)
-
     def _commit_denied(self, state: State, titles: Mapping[str, Sequence[str]]) -> Outcome:
         targets = state.targets.signed
-        self._deny(targets, titles)
+        write_denied(self.files, targets, titles)
         return self.repository.commit(self.ring, targets=targets)
 
 
@@ -388,19 +276,3 @@ def _raised(record: Record, minimum: int, offers: Sequence[Offer], policy: str) 
             f"remember; it can only be raised"
         )
     return replace(record, minimum=minimum, good=tuple(s for s in record.good if s >= minimum))
-
-
-def _found(keyids: Sequence[str], begin: str, role: str) -> str:
-    matching = [keyid for keyid in keyids if keyid.startswith(begin)]
-    if len(matching) != 1:
-        raise PublishError(
-            f"{begin!r} is the begin of {len(matching)} keys of {role}; its keys are: "
-            f"{', '.join(keyid[:8] for keyid in keyids)}"
-        )
-    return matching[0]
-
-
-def _check_interval(interval: int) -> None:
-    least, most = INTERVALS
-    if not least <= interval <= most:
-        raise PublishError(f"the interval of checks is {least} to {most} seconds, not {interval}")

@@ -145,8 +145,7 @@ class Repository:
         return Outcome(published=False, versions={}, missing=missing)
 
     def create(self, ring: KeyRing, root: Root, targets: Targets) -> Outcome:
-        """Makes the first version of everything."""
-        self.files.create()
+        """Makes the first version of everything, in folders that are there."""
         days = _days(root)
         self._stage(Metadata(root), 1, days["root"])
         self._stage(Metadata(targets), 1, days["targets"])
