@@ -50,7 +50,7 @@ def stored(data: bytes) -> bytes:
 
 def leb(number: int, size: int = 0) -> bytes:
     """LEB128, with `size` bytes at least."""
-    out = []
+    out: list[int] = []
     while number > 127 or len(out) + 1 < size:
         out.append(number & 127 | 128)
         number >>= 7

@@ -38,7 +38,7 @@ def test_rollouts_of_two_sequences_and_arms_are_independent() -> None:
 
 
 def test_vectors_are_refused_for_the_reason_they_are_named_after() -> None:
-    reasons = Counter()
+    reasons: Counter[str] = Counter()
     for name, data in make._hostile():
         with pytest.raises(DeltaRefused) as refused:
             apply_delta(make.BASE, data)
