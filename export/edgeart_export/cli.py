@@ -115,7 +115,13 @@ def _export(options: argparse.Namespace) -> int:
         "attributes": list(model.attributes),
     }
     if options.bundle:
-        written = write_bundle(model, options.bundle, rows=options.rows, contexts=contexts)
+        written = write_bundle(
+            model,
+            options.bundle,
+            rows=options.rows,
+            contexts=contexts,
+            stable=options.stable_codes.read_bytes() if options.stable_codes else None,
+        )
         report["bundle"] = {**dataclasses.asdict(written), "path": str(written.path)}
         report["compared_on"] = str(options.contexts or "random contexts drawn from the schema")
     if options.onnx:
@@ -265,6 +271,13 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--bundle", type=Path, help="bundle to write")
     export.add_argument("--onnx", type=Path, help="ONNX file to write")
     export.add_argument("--rows", choices=("i8", "f32"), default="i8", help="default i8")
+    export.add_argument(
+        "--stable-codes",
+        type=Path,
+        metavar="PREVIOUS",
+        help="keep the i8 codes of this earlier bundle of the policy while its weights stay within "
+        ".75 of a step of them: smaller deltas",
+    )
     export.add_argument(
         "--explorer", type=_explorer, help="such as greedy:floor=0.01 (default: the model's)"
     )

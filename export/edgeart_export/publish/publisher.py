@@ -7,9 +7,9 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ..document import Document, resequenced
 from ..errors import PublishError
 from .deny import denied, write_denied
-from .document import Document, resequenced
 from .keeper import Keeper, check_interval
 from .offers import EVERYBODY, Arm, Catalogue, Offer, Record
 from .release import before, checked, published, write_delta

@@ -9,9 +9,9 @@ from contextlib import suppress
 
 from tuf.api.metadata import Targets
 
+from ..document import Document
 from ..errors import PublishError
 from .delta import CODEC, delta
-from .document import Document
 from .files import DENY, Files
 from .offers import Catalogue, Delta, Offer, Record
 from .repository import State

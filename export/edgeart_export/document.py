@@ -9,7 +9,7 @@ import msgpack
 
 import edgeart
 
-from ..errors import PublishError
+from .errors import ModelError
 
 ALIGNMENT = 64
 HEAD = b"\x94\xa7edgeart"
@@ -93,10 +93,10 @@ def resequenced(data: bytes, sequence: int) -> bytes:
     Test vectors hold unchanged: neither scores nor integers n depend on the sequence. Where the
     number needs more or fewer bytes, the padding before the first array makes up for it, by 64
     bytes more or less if need be, so that all data stay aligned. Raises as Document, and
-    PublishError for a sequence that bundle.md does not allow.
+    ModelError for a sequence that bundle.md does not allow.
     """
     if not 1 <= sequence < 2**53:
-        raise PublishError(f"sequence must be from 1 to 2**53 - 1, not {sequence}")
+        raise ModelError(f"sequence must be from 1 to 2**53 - 1, not {sequence}")
     document = Document(data)
     field = document.fields["sequence"]
     first = next(f for f in document.fields.values() if f.key in WORDS or f.key in OTHERS)
