@@ -18,7 +18,7 @@ DEVICE := $(shell find edgeart -name '*.py' -o -name '*.pyi' -o -name py.typed)
 .DELETE_ON_ERROR:
 .PHONY: force help demo test test-native test-python test-device lint lint-python lint-c format
 .PHONY: bench bench-feedback sigkill agreement attribution null-worlds unbiasedness
-.PHONY: variance-formats dist clean distclean
+.PHONY: variance-formats deltas dist clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /:/' \
@@ -115,6 +115,9 @@ null-worlds: $(STAMP)/test ## SEEDS worlds (100) without anything to gain: how o
 
 unbiasedness: $(STAMP)/test ## LOGS logs (2000) of every explorer, whose intervals should hold the truth
 	@"$(BIN)/python" -m benchmarks.unbiasedness --logs $(or $(LOGS),2000)
+
+deltas: $(STAMP)/bench ## bytes of deltas between bundles, beside bsdiff and zstd
+	@"$(BIN)/python" -m benchmarks.deltas
 
 variance-formats: $(STAMP)/test ## bytes of forms for variances, and what they do to Thompson
 	@"$(BIN)/python" -m benchmarks.variance_formats

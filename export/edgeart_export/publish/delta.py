@@ -142,14 +142,21 @@ def _document(writer: _Writer, base: Document, target: Document) -> None:
         if key in texts:
             ends = key.replace("text", "ends")
             _text(writer, old.data, texts[key], _edges(base, ends), _edges(target, ends))
-        elif key in tables and len(tables[key]) and before:
+        elif key in tables and _row(base, key, before) == _row(target, key, size) != 0:
             width = 4 if key in WORDS else 1
-            _table(writer, old.data, tables[key], size // len(tables[key]), width)
+            _table(writer, old.data, tables[key], _row(target, key, size), width)
         else:
             writer.span(old.data, before, size, 4 if key in WORDS else 1)
     writer.insert(len(target.data) - CHECKSUM_SIZE - writer.done)
     writer.insert(CHECKSUM_SIZE)
     writer.flush()
+
+
+def _row(document: Document, key: str, size: int) -> int:
+    """Bytes of a row of a table of this size; 0 without rows."""
+    policy = document.policy
+    rows = len(policy.titles) if key.startswith("title_") else policy.artwork_count
+    return size // rows if rows else 0
 
 
 def _table(writer: _Writer, offset: int, match: Match, width: int, element: int) -> None:

@@ -76,7 +76,7 @@ class Repository:
         version = snapshot.signed.meta["targets.json"].version
         targets = files.read(Targets, files.role("targets", version))
         for role, found in (("timestamp", timestamp), ("snapshot", snapshot), ("targets", targets)):
-            if not root.signed.get_verification_result(role, found.signed_bytes, found.signatures):
+            if not _holds(root, found):
                 raise PublishError(
                     f"{role} metadata is not signed as root {versions[-1]} asks: complete the "
                     f"change under way with `publish sign`, or `publish refresh-timestamp`"
@@ -97,28 +97,33 @@ class Repository:
         """Signs what has changed with the keys at hand; publishes it if they suffice.
 
         root, targets: the next versions but for version and expiry; None leaves them as they are.
-        Targets are signed anew where root gives them other keys. The files of `targets/` are there.
+        The files of `targets/` are there.
         """
         state = self.load()
-        holding = root or state.root.signed
-        if targets is None and _keys(holding, "targets") != _keys(state.root.signed, "targets"):
-            targets = state.targets.signed
         if root is not None:
             self._stage(Metadata(root), state.root.signed.version + 1, state.days["root"])
         if targets is not None:
-            days = _days(holding)["targets"]
-            self._stage(Metadata(targets), state.targets.signed.version + 1, days)
+            version = state.targets.signed.version + 1
+            self._stage(Metadata(targets), version, state.days["targets"])
         return self.complete(ring)
 
     def complete(self, ring: KeyRing) -> Outcome:
-        """Signs what is staged with the keys at hand, and publishes it if that suffices."""
+        """Signs what is staged with the keys at hand, and publishes it if that suffices.
+
+        Targets are signed anew, too, where root gives them keys that have not signed them.
+        """
         root, targets = self._staged(Root), self._staged(Targets)
-        holding = root or self._served_root()
-        missing: dict[str, list[str]] = {}
+        if root is not None and targets is None:
+            targets = self._anew(root)
+        served = self._served_root()
+        holding = root or served
+        if holding is None:
+            raise PublishError(f"{self.files.path} holds no repository; `publish init` makes one")
+        missing = self._lacking(holding.signed, ring)
         if root is not None:
             before = self._root_before(root)
-            keys = {*_keys(root.signed, "root"), *(_keys(before.signed, "root") if before else ())}
-            self._sign(root, sorted(keys), ring)
+            keys = {*_keys(root, "root"), *_keys(before, "root")}
+            self._sign(root, keys, ring)
             self._restage(root)
             verdict = root.signed.get_root_verification_result(
                 before and before.signed, root.signed_bytes, root.signatures
@@ -126,23 +131,26 @@ class Repository:
             if not verdict:
                 missing["root"] = sorted(verdict.unsigned)
         if targets is not None:
-            self._sign(targets, sorted(_keys(holding.signed, "targets")), ring)
+            self._sign(targets, {*_keys(holding, "targets"), *_keys(served, "targets")}, ring)
             self._restage(targets)
-            result = holding.signed.get_verification_result(
-                "targets", targets.signed_bytes, targets.signatures
-            )
-            if not result:
-                missing["targets"] = sorted(result.unsigned)
-        for role in ONLINE:
-            lacking = [keyid for keyid in _keys(holding.signed, role) if not ring.has(keyid)]
-            held = len(_keys(holding.signed, role)) - len(lacking)
-            if held < holding.signed.roles[role].threshold:
-                missing[role] = sorted(lacking)
-        if not missing:
-            return self._publish(ring, holding, root, targets)
-        if root is None and targets is None:  # then there is nothing that could wait
-            raise PublishError(f"keys of {' and '.join(missing)} are needed; give their --keys")
-        return Outcome(published=False, versions={}, missing=missing)
+            if not _holds(holding, targets):
+                unsigned = set(_keys(holding, "targets")) - set(targets.signatures)
+                missing["targets"] = sorted(unsigned)
+        if missing:
+            return Outcome(published=False, versions={}, missing=missing)
+        return self._publish(ring, holding, root, targets)
+
+    def _anew(self, root: Metadata[Root]) -> Metadata[Targets] | None:
+        """The next version of the targets metadata, if what is served does not hold under root."""
+        _, snapshot = self._served()
+        if snapshot is None:
+            return None
+        version = snapshot.signed.meta["targets.json"].version
+        targets = self.files.read(Targets, self.files.role("targets", version))
+        if _holds(root, targets):
+            return None
+        self._stage(Metadata(targets.signed), version + 1, _days(root.signed)["targets"])
+        return self._staged(Targets)
 
     def create(self, ring: KeyRing, root: Root, targets: Targets) -> Outcome:
         """Makes the first version of everything, in folders that are there."""
@@ -152,9 +160,18 @@ class Repository:
         return self.complete(ring)
 
     def refresh(self, ring: KeyRing) -> Outcome:
-        """Signs timestamp anew, and snapshot where half of its time is over."""
-        self.check_idle()
-        return self.complete(ring)
+        """Signs timestamp anew, and snapshot where half of its time is over.
+
+        A change that waits for signatures goes on waiting. Raises PublishError without the keys.
+        """
+        root = self._served_root()
+        if root is None:
+            raise PublishError(f"{self.files.path} holds no repository; `publish init` makes one")
+        if missing := self._lacking(root.signed, ring):
+            raise PublishError(
+                f"the keys at hand do not suffice for {' and '.join(missing)}; give --keys"
+            )
+        return self._publish(ring, root, None, None)
 
     def discard(self) -> None:
         """Drops the change that waits. Raises PublishError where a part of it is served already."""
@@ -171,21 +188,26 @@ class Repository:
         root: Metadata[Root] | None,
         targets: Metadata[Targets] | None,
     ) -> Outcome:
-        """Writes all, in the order in which a reader at any moment finds what it needs."""
-        files = self.files
-        days = _days(holding.signed)
+        """Writes all, in an order in which a reader finds at any moment what it needs.
+
+        Where root gives a role other keys, the old ones sign as well if they are at hand. Then what
+        they signed holds under both roots, and root can come last; otherwise it comes first, and a
+        device that checks in between keeps what it has.
+        """
+        files, days = self.files, _days(holding.signed)
+        served = self._served_root()
         old_timestamp, old = self._served()
-        snapshot = old
-        if targets is not None or old is None or self._worn(old, holding, days["snapshot"]):
+        if targets is None and old is not None and not self._worn(old, holding, days["snapshot"]):
+            snapshot = old
+        else:
             version = old.signed.version + 1 if old else 1
             meta = dict(old.signed.meta) if old else {}
             if targets is not None:
                 meta["targets.json"] = _meta(targets)
-            signed = Snapshot(version=version, expires=self._expiry(days["snapshot"]), meta=meta)
-            snapshot = Metadata(signed)
-            self._sign(snapshot, _keys(holding.signed, "snapshot"), ring)
-        if snapshot is None:
-            raise RuntimeError("a repository without a snapshot")
+            snapshot = Metadata(
+                Snapshot(version=version, expires=self._expiry(days["snapshot"]), meta=meta)
+            )
+            self._sign(snapshot, {*_keys(holding, "snapshot"), *_keys(served, "snapshot")}, ring)
         timestamp = Metadata(
             Timestamp(
                 version=old_timestamp.signed.version + 1 if old_timestamp else 1,
@@ -194,27 +216,30 @@ class Repository:
                 unrecognized_fields={"edgeart": {"at": int(self.now.timestamp())}},
             )
         )
-        self._sign(timestamp, _keys(holding.signed, "timestamp"), ring)
-        for found in (root, targets, snapshot):
-            if found is not None:
-                path = files.role(found.signed.type, found.signed.version)
-                # Until a timestamp leads to them, targets and snapshot are nobody's: what an
-                # interrupted change left of them may be replaced.
-                write = files.write_once if found is root or found is old else files.replace
-                write(path, _checked(found))
-        files.replace(files.role("timestamp", None), _checked(timestamp))
-        for path in files.staged.glob("*.json"):
-            path.unlink()
-        written = (found for found in (root, targets, snapshot, timestamp) if found is not None)
-        versions = {found.signed.type: found.signed.version for found in written}
+        self._sign(timestamp, {*_keys(holding, "timestamp"), *_keys(served, "timestamp")}, ring)
+        rest = [found for found in (targets, snapshot, timestamp) if found is not None]
+        bridged = served is not None and all(_holds(served, found) for found in rest)
+        order = [*rest, root] if bridged else [root, *rest]
+        written = [found for found in order if found is not None and found is not old]
+        contents = [_checked(found) for found in written]
+        for found, data in zip(written, contents, strict=True):
+            role = found.signed.type
+            named = None if role == "timestamp" else found.signed.version
+            # Until a timestamp leads to them, targets and snapshot are nobody's: what an
+            # interrupted change left of them may be replaced.
+            write = files.write_once if role == "root" else files.replace
+            write(files.role(role, named), data)
+        for found in written:
+            (files.staged / f"{found.signed.type}.json").unlink(missing_ok=True)
+        versions = {f.signed.type: f.signed.version for f in (root, *rest) if f is not None}
         return Outcome(published=True, versions=versions)
 
     def _worn(self, snapshot: Metadata[Snapshot], root: Metadata[Root], days: int) -> bool:
         """Whether a snapshot is to be signed anew: half of its time over, or its keys no more."""
-        role = root.signed.get_verification_result(
-            "snapshot", snapshot.signed_bytes, snapshot.signatures
+        return (
+            not _holds(root, snapshot)
+            or snapshot.signed.expires - self.now < timedelta(days=days) / 2
         )
-        return not role or snapshot.signed.expires - self.now < timedelta(days=days) / 2
 
     def _served(self) -> tuple[Metadata[Timestamp] | None, Metadata[Snapshot] | None]:
         """Timestamp and snapshot as they are served, whoever signed them; None before the first."""
@@ -225,11 +250,19 @@ class Repository:
         version = timestamp.signed.snapshot_meta.version
         return timestamp, self.files.read(Snapshot, self.files.role("snapshot", version))
 
-    def _served_root(self) -> Metadata[Root]:
-        version = self.files.root_versions()[-1:]
-        if not version:
-            raise PublishError(f"{self.files.path} holds no repository")
-        return self.files.read(Root, self.files.role("root", version[0]))
+    def _lacking(self, root: Root, ring: KeyRing) -> dict[str, list[str]]:
+        """The online roles for which too few keys are at hand, and the keys that are not."""
+        lacking = {}
+        for role in ONLINE:
+            keyids = root.roles[role].keyids
+            missing = sorted(keyid for keyid in keyids if not ring.has(keyid))
+            if len(keyids) - len(missing) < root.roles[role].threshold:
+                lacking[role] = missing
+        return lacking
+
+    def _served_root(self) -> Metadata[Root] | None:
+        versions = self.files.root_versions()
+        return self.files.read(Root, self.files.role("root", versions[-1])) if versions else None
 
     def _root_before(self, root: Metadata[Root]) -> Metadata[Root] | None:
         version = root.signed.version - 1
@@ -286,8 +319,14 @@ def write_catalogue(targets: Targets, catalogue: Catalogue) -> None:
     targets.unrecognized_fields["edgeart"] = catalogue.field()
 
 
-def _keys(root: Root, role: str) -> list[str]:
-    return list(root.roles[role].keyids)
+def _keys(root: Metadata[Root] | None, role: str) -> list[str]:
+    return list(root.signed.roles[role].keyids) if root else []
+
+
+def _holds(root: Metadata[Root], found: Metadata[Any]) -> bool:
+    """Whether enough of the keys that root gives a role have signed it."""
+    role, payload = found.signed.type, found.signed_bytes
+    return bool(root.signed.get_verification_result(role, payload, found.signatures))
 
 
 def _days(root: Root) -> dict[str, int]:
