@@ -90,14 +90,17 @@ class Reader(FetcherInterface):
             raise DownloadHTTPError(f"{url} is not there", 404)
         return iter([path.read_bytes()])
 
-    def refresh(self) -> Mapping[str, Any]:
-        """Refreshes, downloads every target, and gives the field `edgeart` of targets metadata."""
+    def refresh(self) -> None:
+        """Refreshes, and downloads every target: each has its signed length and hash."""
         self.updater.refresh()
-        targets = self.updater._trusted_set.targets
-        for name in targets.targets:
+        for name in self.targets():
             info = self.updater.get_targetinfo(name)
             assert info is not None
             self.updater.download_target(info)
+
+    def said(self) -> Mapping[str, Any]:
+        """The field `edgeart` of the targets metadata."""
+        targets = self.updater._trusted_set.targets
         said: Mapping[str, Any] = targets.unrecognized_fields["edgeart"]
         return said
 
