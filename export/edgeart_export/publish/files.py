@@ -98,7 +98,12 @@ class Files:
             path.parent.mkdir()
             path.parent.chmod(0o755)
             _sync_folder(path.parent.parent)
+        before = path.stat().st_mtime if path.exists() else 0.0
         write_atomically(path, data)
+        # Web servers make ETags of length and seconds: two changes within one would look alike, and
+        # a device that had seen the first would be told that nothing has changed.
+        if path.stat().st_mtime < int(before) + 1:
+            os.utime(path, (int(before) + 1,) * 2)
         _sync_folder(path.parent)
 
     def load_bundle(self, offer: Offer) -> bytes:
