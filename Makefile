@@ -17,7 +17,7 @@ DEVICE := $(shell find edgeart -name '*.py' -o -name '*.pyi' -o -name py.typed)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: force help demo test test-native test-python test-device lint lint-python lint-c format
-.PHONY: bench bench-feedback sigkill attribution null-worlds dist clean distclean
+.PHONY: bench bench-feedback sigkill agreement attribution null-worlds dist clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /:/' \
@@ -102,6 +102,9 @@ bench-feedback: $(STAMP)/bench ## measure recording beside sqlite3 and snowplow-
 # Campaigns print JSON; make test runs a small version of each.
 sigkill: $(STAMP)/test ## kill a logging, uploading device KILLS times (1000) and count what arrived
 	@"$(BIN)/python" -m benchmarks.sigkill --kills $(or $(KILLS),1000)
+
+agreement: $(STAMP)/test ## N random policies (10,000), core and oracle equal to the bit
+	@"$(BIN)/python" -m tests.support.agreement --policies $(or $(N),10000)
 
 attribution: $(STAMP)/test ## attribute 2,000,000 impressions: truth, CPU and memory
 	@"$(BIN)/python" -m benchmarks.attribution

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from edgeart.context import Context, Denied
+from edgeart.context import Context
 from edgeart.decision import Decision, Page, PreparedTitles
 from edgeart.errors import (
     BundleError,
@@ -15,7 +15,9 @@ from edgeart.errors import (
     ForeignContextError,
     LogBusyError,
     LogError,
+    RepetitionError,
     UnknownArtworkError,
+    UnknownAttributeError,
     UnknownTitleError,
     VectorError,
 )
@@ -25,15 +27,19 @@ from edgeart.titles import Titles
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from edgeart.client import Client
-    from edgeart.events import HostDecision
     from edgeart.feedback import FeedbackLog
+    from edgeart.host import HostDecision
+    from edgeart.limits import Limits
+    from edgeart.repeat import Repetition
     from edgeart.selector import Selector
     from edgeart.types import (
         Candidates,
+        Cell,
         ExplainedArtwork,
         Explanation,
         Explorer,
         Feature,
+        Layer,
         Report,
     )
     from edgeart.upload import Uploader, UploadStatus
@@ -43,11 +49,11 @@ if TYPE_CHECKING:
 __all__ = [
     "BundleError",
     "Candidates",
+    "Cell",
     "Client",
     "Context",
     "ContextError",
     "Decision",
-    "Denied",
     "EdgeartError",
     "ExplainedArtwork",
     "Explanation",
@@ -56,15 +62,20 @@ __all__ = [
     "FeedbackLog",
     "ForeignContextError",
     "HostDecision",
+    "Layer",
+    "Limits",
     "LogBusyError",
     "LogError",
     "Page",
     "Policy",
     "PreparedTitles",
+    "Repetition",
+    "RepetitionError",
     "Report",
     "Selector",
     "Titles",
     "UnknownArtworkError",
+    "UnknownAttributeError",
     "UnknownTitleError",
     "UploadStatus",
     "Uploader",
@@ -77,7 +88,9 @@ __all__ = [
 _LATER = {
     "Client": "edgeart.client",
     "FeedbackLog": "edgeart.feedback",
-    "HostDecision": "edgeart.events",
+    "HostDecision": "edgeart.host",
+    "Limits": "edgeart.limits",
+    "Repetition": "edgeart.repeat",
     "Selector": "edgeart.selector",
     "UploadStatus": "edgeart.upload",
     "Uploader": "edgeart.upload",

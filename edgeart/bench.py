@@ -29,9 +29,20 @@ def bench(data: bytes, titles: int, seconds: float) -> Result:
     """
     policy = Policy.from_bytes(data)
     values = example(policy)
-    context = policy.context(values, seed=1)
+    notes = []
+    try:
+        unit = policy.unit_of_cell(None)  # a holdback's explorer is not what is asked about
+    except LookupError as error:
+        unit = 0
+        notes.append(f"every unit is in a cell, so a cell's explorer is timed: {error}")
+    context = policy.context(values, seed=1, unit=unit)
     known = policy.titles[:titles]
-    notes = [
+    layers = len(policy.tower)
+    notes += [
+        (
+            f"policy: {context.cell or policy.explorer.kind}, {policy.rows} rows of {policy.k}, "
+            f"{layers} layers, {policy.slots} slots"
+        ),
         (
             "µs by the wall clock, the clock's own cost included (the row `clock`); garbage "
             "collection and other processes too"

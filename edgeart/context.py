@@ -21,16 +21,18 @@ if TYPE_CHECKING:
 class Context:
     """What is known of the member now, encoded for one policy by `Policy.context`. Constant."""
 
-    __slots__ = ("_handle", "_memory", "_report", "policy", "seed", "unit")
+    __slots__ = ("_handle", "_memory", "_packed", "_report", "policy", "seed", "unit")
 
     policy: Policy
     seed: int  # decides the draws
     unit: int  # key of the member profile on this device
 
     def __init__(
-        self, policy: Policy, memory: Any, handle: Any, report: Any, seed: int, unit: int
-    ) -> None:
+        self, policy: Policy, packed: bytes, memory: Any, handle: Any, report: Any, seed: int,
+        unit: int,
+    ) -> None:  # fmt: skip
         self.policy = policy
+        self._packed = packed  # the map, for explanations
         self._memory = memory  # what handle points into
         self._handle = handle
         self._report = report
@@ -43,8 +45,18 @@ class Context:
         return self.policy._slots_of(self._handle)
 
     @property
+    def cell(self) -> str | None:
+        """Name of the cell its unit falls into; None for the policy's own explorer."""
+        return self.policy._cell_name(self.policy._cell_of(self.unit))
+
+    @property
+    def u(self) -> memoryview[float]:
+        """What the tower makes of the slots, the policy's `k` floats: a fresh view of 'f'."""
+        return self.policy._u_of(self)
+
+    @property
     def hash(self) -> int:
-        """A u64 over the scores and integers n of all rows (native/spec/decision.md §8)."""
+        """A u64 over all rows' scores, variances and integers n (native/spec/decision.md §8)."""
         return self.policy._hash_of(self)
 
     @property
@@ -61,36 +73,6 @@ class Context:
 
     def __repr__(self) -> str:
         return f"<Context for policy {self.policy.name!r}, seed {self.seed}, unit {self.unit}>"
-
-
-class Denied:
-    """Artworks that one policy must not show, made by `Policy.denied`. Constant."""
-
-    __slots__ = ("_bits", "_limits", "count", "policy")
-
-    policy: Policy
-    count: int  # artworks denied
-
-    def __init__(self, policy: Policy, bits: Any, limits: Any, count: int) -> None:
-        self.policy = policy
-        self._bits = bits  # what limits points to
-        self._limits = limits
-        self.count = count
-
-    def __len__(self) -> int:
-        return self.count
-
-    @property
-    def bitmap(self) -> bytes:
-        """Bit row % 8 of byte row // 8 is set for a denied row."""
-        return bytes(self._bits)
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a Denied belongs to its Policy and cannot be pickled; "
-                        "keep the mapping it was made from instead")  # fmt: skip
-
-    def __repr__(self) -> str:
-        return f"<Denied for policy {self.policy.name!r}, {self.count} artworks>"
 
 
 def pack(values: Mapping[str, object]) -> bytes:

@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn, overload
 
+    from edgeart.describe import Described
     from edgeart.events import ContextRecord
     from edgeart.policy import Policy
 
@@ -29,14 +30,14 @@ class Decision:
     title: str  # as asked for
     _origin: ContextRecord | None  # set by a Selector alone: the context it was made under
 
-    def __init__(self, policy: Policy, title: str, record: Any) -> None:
+    def __init__(self, policy: Described, title: str, record: Any) -> None:
         self._policy = policy
         self._record = record
         self.title = title
 
     @property
     def artwork(self) -> str | None:
-        """Id of the chosen artwork; None where reason is "none" or "unknown_title"."""
+        """Id of the chosen artwork; None where no artwork may be shown, or the title is unknown."""
         return self._policy._artwork(self._record.row)
 
     @property
@@ -52,8 +53,8 @@ class Decision:
 
     @property
     def cell(self) -> str | None:
-        """Name of the cell that decided; None, as bundles of format 1 have no cells."""
-        return None
+        """Name of the unit's cell, whose explorer decided; None for the policy's own explorer."""
+        return self._policy._cell_name(self._record.cell)
 
     @property
     def policy(self) -> str:
@@ -67,7 +68,10 @@ class Decision:
 
     @property
     def reason(self) -> str:
-        """policy, redrawn, recomputed, none or unknown_title (native/spec/decision.md §7)."""
+        """How it came about: native/spec/decision.md §7.
+
+        policy, redrawn, recomputed, none, unknown_title, or from `Policy.fallback` fallback.
+        """
         return self._policy._reasons[self._record.reason]
 
     @property
@@ -89,7 +93,7 @@ class Decision:
     def _fields(self) -> tuple[object, ...]:
         record = self._record
         return (self.title, record.title, record.row, record.n, record.total, record.reason,
-                record.score)  # fmt: skip
+                record.cell, record.score)  # fmt: skip
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Decision):
@@ -109,6 +113,22 @@ class Decision:
             f"propensity={self.propensity:.6g}, score={self.score:.6g}, reason={self.reason!r}, "
             f"policy={self.policy!r}, sequence={self.sequence})"
         )
+
+
+class Restricted(Decision):
+    """A Decision among those of a title's artworks that the host has. A Selector makes them."""
+
+    # A class of its own, so that decisions without a restriction pay nothing for it.
+    __slots__ = ("_candidates",)
+
+    _candidates: bytes  # bit i of byte i // 8: the host has the title's i-th artwork
+
+
+def restricted(decision: Decision, candidates: bytes) -> Restricted:
+    """The same decision, with the candidates it was made among."""
+    twin = Restricted(decision._policy, decision.title, decision._record)
+    twin._candidates = candidates
+    return twin
 
 
 class PreparedTitles:
@@ -167,13 +187,17 @@ class Page(Sequence["Decision"]):
         if isinstance(index, slice):
             return tuple(self[i] for i in range(*index.indices(len(self.titles))))
         title = self.titles[index]  # raises IndexError, and TypeError for other types
-        return self._policy._decision(title, self._records[index % len(self.titles)])
+        return Decision(self._policy, title, self._record(index))
+
+    def _record(self, index: int) -> Any:
+        return self._policy._copied(self._records[index % len(self.titles)])
 
     @property
     def raw(self) -> memoryview:
         """The records as bytes, read-only, 24 per title: `ea_decision` of edgeart.h.
 
-        title u32, row u32, n u32, total u32, score f32, reason u32, all in the machine's order.
+        title u32, row u32, n u32, total u32, score f32, reason u16, cell u16, all in the machine's
+        order.
         """
         return self._policy._bytes_of(self._records)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a policy says about itself and its candidates: the half of Policy that no page needs."""
+"""What a policy says about titles and candidates: the half of Policy that no page needs."""
 
 # Imports are late where no decision needs them, and the modules of this package share its
 # private names.
@@ -7,100 +7,40 @@
 
 from __future__ import annotations
 
-from edgeart.errors import EdgeartError, ForeignContextError, UnknownTitleError, VectorError
+from edgeart.decision import Decision
+from edgeart.errors import UnknownArtworkError, UnknownTitleError, VectorError
+from edgeart.parts import Parts
 from edgeart.titles import Titles
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
-    from edgeart.context import Context, Denied
-    from edgeart.types import Candidates, Explanation, Explorer, Feature
+    from edgeart.context import Context
+    from edgeart.host import HostDecision
+    from edgeart.limits import Limits
+    from edgeart.types import Candidates, Explanation
 
 
-class Described:
-    """Base of Policy, which hands over the compiled module and opens the bundle."""
+_MOST_CANDIDATES = 256  # EA_MAX_CANDIDATES of edgeart.h
+_MOST_TRIALS = 1 << 24  # of units: a matter of seconds
+
+
+class Described(Parts):
+    """Base of Policy: what needs no speed."""
 
     __slots__ = ()
 
-    _ffi: Any
-    _lib: Any
-    _handle: Any
-    _info: Any
-    _title_count: int
-    name: str
-    sequence: int
+    def select(self, context: Context, title: str, *, limits: Limits | None = None) -> Decision:
+        """Policy's own, which has the speed."""
+        raise NotImplementedError
 
     def _context_memory(self) -> tuple[Any, Any, int]:
         raise NotImplementedError
 
-    @property
-    def format(self) -> int:
-        """Format of the bundle."""
-        return int(self._info.format)
-
-    @property
-    def rows(self) -> str:
-        """How rows of weights are stored: "f32" or "i8"."""
-        return self._word_for("EA_ROWS_", self._info.rows)
-
-    @property
-    def slots(self) -> int:
-        """Length of an encoded context, intercept included."""
-        return int(self._info.slots)
-
-    @property
-    def k(self) -> int:
-        """Length of a row of weights."""
-        return int(self._info.k)
-
-    @property
-    def artwork_count(self) -> int:
-        """Artworks of all titles together: the number of rows."""
-        return int(self._info.artworks)
-
-    @property
-    def vector_count(self) -> int:
-        """Test vectors inside the bundle."""
-        return int(self._info.vectors)
-
-    @property
-    def explorer(self) -> Explorer:
-        """How scores become probabilities."""
-        from edgeart.types import Explorer
-
-        info = self._info
-        return Explorer(self._word_for("EA_EXPLORER_", info.explorer), info.floor, info.parameter)
-
-    @property
-    def features(self) -> tuple[Feature, ...]:
-        """The declared inputs in slot order. The slot after the last one is the intercept."""
-        from edgeart.types import Feature
-
-        ffi, lib, word, features = self._ffi, self._lib, self._ffi.new("ea_text *"), []
-        for index in range(self._info.features):
-            f = ffi.new("ea_feature *", (ffi.sizeof("ea_feature"),))
-            self._check(lib.ea_policy_feature(self._handle, index, f))
-            words = []
-            for i in range(f.words):
-                self._check(lib.ea_policy_word(self._handle, index, i, word))
-                words.append(self._text(word))
-            kind = self._word_for("EA_FEATURE_", f.kind)
-            features.append(
-                Feature(kind, self._text(f.name), f.first, f.width, tuple(words),
-                        bool(f.indicator), f.centre, f.scale, f.clip)
-            )  # fmt: skip
-        return tuple(features)
-
-    @property
-    def meta(self) -> dict[str, str]:
-        """What the bundle's writer noted for people, a fresh dict."""
-        key, value = self._ffi.new("ea_text *"), self._ffi.new("ea_text *")
-        meta = {}
-        for index in range(self._info.meta):
-            self._check(self._lib.ea_policy_meta(self._handle, index, key, value))
-            meta[self._text(key)] = self._text(value)
-        return meta
+    def _artwork(self, row: int) -> str | None:
+        return None if row == self._none else self._artwork_id(row)
 
     @property
     def titles(self) -> Titles:
@@ -114,51 +54,163 @@ class Described:
         """
         return tuple(map(self._artwork_id, self._rows_of(self._index(title))))
 
+    def artwork_attributes(self, title: str, artwork: str) -> tuple[str, ...]:
+        """Names of the attributes an artwork has. Raises UnknownTitleError, UnknownArtworkError."""
+        rows = self._rows_of(self._index(title))
+        names = tuple(map(self._artwork_id, rows))
+        if artwork not in names:
+            raise UnknownArtworkError(
+                f"title {title!r} of policy {self.name!r} has no artwork {artwork!r}; it has "
+                f"{', '.join(names)}"
+            )
+        mask = self._ffi.new("uint32_t *")
+        self._check(self._lib.ea_artwork_mask(self._handle, rows[names.index(artwork)], mask))
+        return tuple(name for i, name in enumerate(self.attributes) if mask[0] >> i & 1)
+
+    def title_scale(self, title: str) -> float:
+        """The factor of the explorer's parameter for a title, 1.0 where titles have none.
+
+        Raises UnknownTitleError.
+        """
+        scale = self._ffi.new("double *")
+        self._check(self._lib.ea_title_scale(self._handle, self._index(title), scale))
+        return float(scale[0])
+
+    def limits(
+        self,
+        *,
+        denied: Mapping[str, Iterable[str]] | None = None,
+        required: Iterable[str] = (),
+        forbidden: Iterable[str] = (),
+        candidates: Mapping[str, Iterable[str]] | None = None,
+    ) -> Limits:
+        """What choices have to keep to, for any number of them (native/spec/decision.md §6).
+
+        denied: title to the artworks of it that must not be shown; where one would have been,
+        another is drawn. required, forbidden: names of attributes that an artwork must have, all
+        of them, and must not have, any of them. candidates: title to the artworks of it that the
+        host has; a title that is not named has all of its own. What is not eligible by attributes
+        or candidates counts as if it did not exist.
+
+        Raises UnknownTitleError, UnknownArtworkError or UnknownAttributeError.
+        """
+        from edgeart.limits import build
+
+        return build(self, denied, required, forbidden, candidates)
+
     def candidates(
-        self, context: Context, title: str, *, denied: Denied | None = None
+        self, context: Context, title: str, *, limits: Limits | None = None
     ) -> Candidates:
-        """Every artwork of a title with its score and integer n. Raises as `select`."""
+        """Every candidate of a title with its score and integer n. Raises as `select`."""
         from edgeart.types import Candidates
 
         index = self._index(title)
-        rows = self._rows_of(index)
-        records = self._ffi.new("ea_candidate[]", len(rows))
-        total = self._ffi.new("uint32_t *")
-        limits = self._limits_of(denied)
+        most = len(self._rows_of(index))
+        records = self._ffi.new("ea_candidate[]", most)
+        count, total = self._ffi.new("uint32_t *"), self._ffi.new("uint32_t *")
         self._check(
             self._lib.ea_propensities(
-                self._handle, self._handle_of(context), index, limits, records, len(rows),
-                self._ffi.NULL, total,
+                self._handle, self._handle_of(context), index, self._limits_of(limits), records,
+                most, count, total,
             )
         )  # fmt: skip
-        raw = self._bytes_of(records)
+        raw = self._bytes_of(records)[: count[0] * self._ffi.sizeof("ea_candidate")]
         words, floats = raw.cast("I"), raw.cast("f")  # four of either a record
-        names = tuple(map(self._artwork_id, rows))
+        names = tuple(map(self._artwork_id, words[0::4]))
         return Candidates(names, words[0::4], words[1::4], floats[2::4], words[3::4], total[0])
 
     def propensities(
-        self, context: Context, title: str, *, denied: Denied | None = None
+        self, context: Context, title: str, *, limits: Limits | None = None
     ) -> dict[str, float]:
-        """Artwork to the probability with which it is shown. Raises as `select`.
+        """Candidate to the probability with which it is shown. Raises as `select`.
 
-        The values are 0.0 throughout where every artwork is denied, and add up to 1 otherwise.
+        The values are 0.0 throughout where every candidate is denied, and add up to 1 otherwise;
+        without any candidate there are none.
         """
-        found = self.candidates(context, title, denied=denied)
+        found = self.candidates(context, title, limits=limits)
         return {name: n / found.total for name, n in zip(found.artworks, found.n, strict=True)}
 
-    def explain(self, context: Context, title: str, *, denied: Denied | None = None) -> Explanation:
-        """Which features spoke for which artwork of a title. Raises as `select`."""
+    def fallback(self, title: str, *, limits: Limits | None = None) -> Decision:
+        """The choice without a context: the first candidate that is not denied, undrawn.
+
+        Raises UnknownTitleError, and ForeignContextError for limits of another policy.
+        """
+        record = self._ffi.new("ea_decision *")
+        limit = self._limits_of(limits)
+        self._check(self._lib.ea_fallback(self._handle, self._index(title), limit, record))
+        return Decision(self, title, record)
+
+    def select_host(self, context: Context, title: str, artworks: Sequence[str]) -> HostDecision:
+        """Draws, all alike probable, one of the artworks a host has of a title the bundle lacks.
+
+        artworks: 1 to 256 different ids, none of which may be denied; their order matters.
+        Raises ValueError for others and for a title of the bundle.
+        """
+        from edgeart.host import HostDecision
+
+        names = list(artworks)
+        if isinstance(artworks, str) or not 1 <= len(set(names)) == len(names) <= _MOST_CANDIDATES:
+            raise ValueError(
+                f"artworks {artworks!r} of title {title!r}: give 1 to {_MOST_CANDIDATES} "
+                "different ids"
+            )
+        if self._find(title) is not None:
+            raise ValueError(
+                f"policy {self.name!r} has title {title!r}; use select with limits(candidates=…)"
+            )
+        key = title.encode("utf-8", "replace")  # as the feedback log writes it
+        record = self._ffi.new("ea_decision *")
+        handle = self._handle_of(context)
+        self._check(
+            self._lib.ea_select_host(self._handle, handle, key, len(key), len(names), record)
+        )
+        return HostDecision(
+            title, names[record.row], "host_uniform", n=record.n, total=record.total,
+            cell=self._cell_name(record.cell), policy=self, candidates=names,
+        )  # fmt: skip
+
+    def unit_of_cell(self, cell: str | None) -> int:
+        """Some unit that falls into a cell, None being none of them: to repeat logged decisions.
+
+        Found by trial, as cells are hashed; the smaller a cell's share, the longer it takes.
+        Raises LookupError where the policy has no such cell, or its share is too small to be met.
+        """
+        share = 1.0 if not self._info.cells else self._cell(0)[1]
+        index = 0
+        if cell is not None:
+            names = [known.name for known in self.cells]
+            if cell not in names:
+                raise LookupError(
+                    f"policy {self.name!r}, sequence {self.sequence}, has no cell {cell!r}; it "
+                    f"has {', '.join(names) or 'none'}"
+                )
+            index = names.index(cell) + 1
+            share = self.cells[index - 1].share
+        # So many that missing a cell by chance is a matter of e^-64.
+        for unit in range(int(min(64 / share, _MOST_TRIALS)) if share else 0):
+            if self._cell_of(unit) == index:
+                return unit
+        raise LookupError(
+            f"policy {self.name!r}, sequence {self.sequence}: no unit was found in "
+            f"{'no cell' if cell is None else f'cell {cell!r}'}, whose share is {share:g}"
+        )
+
+    def explain(self, context: Context, title: str, *, limits: Limits | None = None) -> Explanation:
+        """Which features spoke for which artwork of a title. Raises as `select`.
+
+        Explanation says how a score is taken apart.
+        """
         from edgeart.explain import explain
 
-        return explain(self, context, title, denied)
+        return explain(self, context, title, limits)
 
     def scores(self, context: Context) -> memoryview[float]:
         """Scores of all rows: a fresh view of 'f'. Raises ForeignContextError."""
-        count = self._info.artworks
-        scores = self._ffi.new("float[]", count)
-        handle = self._handle_of(context)
-        self._check(self._lib.ea_scores(self._handle, handle, scores, count))
-        return self._bytes_of(scores).cast("f")
+        return self._of_all_rows(self._lib.ea_scores, context)
+
+    def variances(self, context: Context) -> memoryview[float]:
+        """Variances of all rows' scores, likewise; 0.0 throughout for a policy without."""
+        return self._of_all_rows(self._lib.ea_variances, context)
 
     def verify(self) -> int:
         """Runs the bundle's test vectors and returns how many there are. Raises VectorError."""
@@ -178,6 +230,12 @@ class Described:
         return self.vector_count
 
     # For the modules of this package.
+
+    def _of_all_rows(self, function: Any, context: Context) -> memoryview[float]:
+        count = self._info.artworks
+        values = self._ffi.new("float[]", count)
+        self._check(function(self._handle, self._handle_of(context), values, count))
+        return self._bytes_of(values).cast("f")
 
     def _hash_of(self, context: Context) -> int:
         value = self._ffi.new("uint64_t *")
@@ -209,11 +267,19 @@ class Described:
         )
         return self._bytes_of(slots).cast("f")
 
+    def _u_of(self, context: Context) -> memoryview[float]:
+        u = self._ffi.new("float[]", self.k)
+        handle = self._handle_of(context)
+        self._check(self._lib.ea_context_u(self._handle, handle, u, self.k))
+        return self._bytes_of(u).cast("f")
+
     def _index(self, title: str) -> int:
         index = self._find(title)
         if index is None:
+            some = ", ".join(map(repr, self.titles[:3]))
             raise UnknownTitleError(
-                f"policy {self.name!r}, sequence {self.sequence}, has no title {title!r}"
+                f"policy {self.name!r}, sequence {self.sequence}, has no title {title!r}; it has "
+                f"{self._title_count}{f', such as {some}' if some else ''}"
             )
         return index
 
@@ -239,21 +305,6 @@ class Described:
         self._check(self._lib.ea_artwork_id(self._handle, row, text))
         return self._text(text)
 
-    def _text(self, text: Any) -> str:
-        decoded: str = self._ffi.unpack(text.data, text.length).decode()
-        return decoded
-
-    def _bytes_of(self, array: Any) -> memoryview:
-        """A read-only view of a native array's bytes, which it keeps alive."""
-        return memoryview(self._ffi.buffer(array)).toreadonly()
-
-    def _word_for(self, prefix: str, number: int) -> str:
-        """The word for a number of one of edgeart.h's enumerations: its constant's name, lower."""
-        for name in dir(self._lib):
-            if name.startswith(prefix) and getattr(self._lib, name) == number:
-                return name[len(prefix) :].lower()
-        raise LookupError(f"{prefix}… has no member {number}")
-
     # What only native calls can tell, and what to raise then.
 
     def _handle_of(self, context: Context) -> Any:
@@ -264,33 +315,15 @@ class Described:
                 f"a context is made by policy.context(values, seed=…), not {context!r}"
             ) from None
 
-    def _limits_of(self, denied: Denied | None) -> Any:
-        if denied is None:
+    def _limits_of(self, limits: Limits | None) -> Any:
+        if limits is None:
             return self._ffi.NULL
-        if getattr(denied, "policy", None) is self:
-            return denied._limits
-        if hasattr(denied, "_limits"):
-            raise self._foreign("denied artworks were", "denied()")
-        raise TypeError(f"denied is made by policy.denied({{title: [artwork]}}), not {denied!r}")
-
-    def _check(self, status: int) -> None:
-        """Raises for a status other than success."""
-        if status == self._lib.EA_E_FOREIGN:
-            raise self._foreign("context was", "context()")
-        if status:
-            name, text = self._status_name(status), self._status_text(status)
-            raise EdgeartError(f"policy {self.name!r}: {text} ({name})")
-
-    def _foreign(self, what: str, method: str) -> ForeignContextError:
-        return ForeignContextError(
-            f"the {what} made by another policy than {self.name!r}, sequence {self.sequence}; "
-            f"make it with this policy's {method}"
-        )
-
-    def _status_text(self, status: int) -> str:
-        text: bytes = self._ffi.string(self._lib.ea_status_text(status))
-        return text.decode().rstrip(".")
-
-    def _status_name(self, status: int) -> str:
-        name: bytes = self._ffi.string(self._lib.ea_status_name(status))
-        return name.decode()
+        try:
+            pointer = limits._limits
+        except AttributeError:
+            raise TypeError(
+                f"limits are made by policy.limits(denied=…, required=…), not {limits!r}"
+            ) from None
+        if limits.policy is not self:
+            raise self._foreign("limits were", "limits()")
+        return pointer

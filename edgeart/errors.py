@@ -60,11 +60,19 @@ class UnknownTitleError(EdgeartError, KeyError):
 
 
 class UnknownArtworkError(EdgeartError, KeyError):
-    """The title does not have this artwork. Raised by `Policy.denied`."""
+    """The title does not have this artwork. Raised by `Policy.limits` and `artwork_attributes`."""
+
+
+class UnknownAttributeError(EdgeartError, KeyError):
+    """The bundle does not have this attribute. Raised by `Policy.limits`."""
 
 
 class ForeignContextError(EdgeartError, ValueError):
-    """A Context or Denied was given to another policy than the one that made it."""
+    """A Context or Limits was given to another policy than the one that made it."""
+
+
+class RepetitionError(EdgeartError, ValueError):
+    """A logged decision cannot be repeated with this bundle. Raised by `Repetition` and `why`."""
 
 
 class LogError(EdgeartError, OSError):

@@ -21,6 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from edgeart.host import HostDecision
+
 NO_CONTEXT = 0xFFFFFFFF
 CONTEXT, IMPRESSION, OUTCOME, LOST = 1, 2, 3, 4
 _SEGMENT_SIZE = ffi.sizeof("ea_segment")
@@ -30,58 +32,24 @@ _NONE: int = lib.EA_NONE
 _shown: Any = lib.ea_segment_shown
 
 
-class HostDecision:
-    """A choice that no policy made: the default artwork, or one of the host's own candidates.
-
-    It has the fields of a Decision. Constant.
-    """
-
-    __slots__ = ("_origin", "artwork", "n", "policy", "reason", "sequence", "title", "total")
-
-    _origin: ContextRecord | None
-    cell = None
-    row = None
-    score = 0.0
-
-    def __init__(
-        self, title: str, artwork: str | None, reason: str, n: int, total: int, policy: str,
-        sequence: int,
-    ) -> None:  # fmt: skip
-        self.title = title
-        self.artwork = artwork
-        self.reason = reason  # fallback, host_uniform or unknown_title
-        self.n = n  # 0 where no probability stands behind the choice
-        self.total = total
-        self.policy = policy  # of the policy that could not decide; "" without one
-        self.sequence = sequence
-        self._origin = None  # the context it was made under, where that matters
-
-    @property
-    def propensity(self) -> float:
-        """The probability with which it was chosen: n / total."""
-        return self.n / self.total
-
-    def __repr__(self) -> str:
-        return (
-            f"HostDecision(title={self.title!r}, artwork={self.artwork!r}, "
-            f"propensity={self.propensity:.6g}, reason={self.reason!r})"
-        )
-
-
 _HOST_REASONS = {
-    "unknown_title": lib.EA_REASON_UNKNOWN_TITLE, "fallback": 50, "host_uniform": 60,
-}  # fmt: skip
+    "none": lib.EA_REASON_NONE,
+    "unknown_title": lib.EA_REASON_UNKNOWN_TITLE,
+    "fallback": lib.EA_REASON_FALLBACK,
+    "host_uniform": lib.EA_REASON_HOST_UNIFORM,
+}
 
 
 class ContextRecord:
     """A context as the log writes it: all a repetition of its decisions needs, but the bundle.
 
-    values: the context map with declared features only. digest: 16 bytes. denied: the bitmap.
+    values: the context map with declared features only. digest: 16 bytes. cell: its name. denied:
+    the bitmap. required, forbidden: sets of attributes.
     """
 
-    __slots__ = ("tail",)
+    __slots__ = ("count", "tail")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords, as many as the log has elements
         self,
         *,
         policy: str,
@@ -90,11 +58,19 @@ class ContextRecord:
         values: bytes,
         seed: int,
         unit_epoch: int,
+        cell: str | None = None,
         denied: bytes | None = None,
         subject: str | None = None,
+        required: int = 0,
+        forbidden: int = 0,
     ) -> None:
         denied = denied.rstrip(b"\0") or None if denied else None
-        fields = (policy, sequence, digest, values, seed, unit_epoch, None, denied, subject)
+        fields: tuple[object, ...] = (
+            policy, sequence, digest, values, seed, unit_epoch, cell, denied, subject,
+        )  # fmt: skip
+        if required or forbidden:  # left out where they say nothing
+            fields += (required, forbidden)
+        self.count = 2 + len(fields)  # elements of the event
         self.tail = b"".join(map(msgpack.packb, fields))
 
 
@@ -140,7 +116,7 @@ class ActiveSegment:
         sequence = self.contexts.get(record)
         if sequence is None:
             sequence = self.next
-            if not self.event(CONTEXT, at, record.tail, 11):
+            if not self.event(CONTEXT, at, record.tail, record.count):
                 return None
             self.contexts[record] = sequence
         return sequence
@@ -165,6 +141,15 @@ class ActiveSegment:
             reason = decision._record.reason
         else:
             reason = _HOST_REASONS[decision.reason]
+        candidates = getattr(decision, "_candidates", None)
+        if candidates is not None:
+            body = msgpack.packb(
+                [IMPRESSION, at, context, decision.title, decision.artwork, decision.n, *slot,
+                 reason, decision.total, instead, candidates],
+                unicode_errors="replace",
+            )  # fmt: skip
+            fits = _fitted(lib.ea_segment_append(self.handle, body, len(body)))
+            return sequence if fits else None
         texts, keep = [], []
         for text in (decision.title, decision.artwork, instead):
             data = None if text is None else text.encode("utf-8", "replace")

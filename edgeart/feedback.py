@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from edgeart.decision import Decision
-    from edgeart.events import ContextRecord, HostDecision
+    from edgeart.events import ContextRecord
+    from edgeart.host import HostDecision
     from edgeart.segments import Sealed
 
 _LAST_SEQUENCE = 0xFFFFFFFE

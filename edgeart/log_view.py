@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+PLAIN: list[Any] = [0, 1 << 31, None, None]  # reason, total, shown, candidates where left out
 _REASONS = {0: "policy", 10: "redrawn", 20: "recomputed", 30: "none", 40: "unknown_title",
             50: "fallback", 60: "host_uniform"}  # fmt: skip
 
@@ -57,21 +58,23 @@ def _fields(body: list[Any]) -> dict[str, object]:
     kind, _, *rest = body
     if kind == IMPRESSION:
         context, title, artwork, n, row, column, *special = rest
-        reason, total, shown = special[:3] if special else (0, 1 << 31, None)
+        reason, total, shown, candidates = [*special, *PLAIN[len(special) :]][:4]
         return {
             "context": None if context == NO_CONTEXT else context, "title": title,
             "artwork": artwork, "propensity": n / total, "slot": [row, column],
             "reason": _REASONS.get(reason, str(reason)), "shown": shown,
+            "candidates": candidates.hex() if isinstance(candidates, bytes) else candidates,
         }  # fmt: skip
     if kind == OUTCOME:
         return {"of": segments.ref_of(rest[0], rest[1]), "minutes": rest[2]}
     if kind == CONTEXT:
-        policy, sequence, digest, values, seed, unit_epoch, _, denied, subject, *_ = rest
+        policy, sequence, digest, values, seed, unit_epoch, cell, denied, subject, *more = rest
+        required, forbidden = [*more, 0, 0][:2]
         return {
             "policy": policy, "sequence": sequence, "digest": digest.hex(),
             "values": msgpack.unpackb(values, unicode_errors="replace"), "seed": seed,
-            "unit_epoch": unit_epoch, "denied": denied.hex() if denied else None,
-            "subject": subject,
+            "unit_epoch": unit_epoch, "cell": cell, "denied": denied.hex() if denied else None,
+            "subject": subject, "required": required, "forbidden": forbidden,
         }  # fmt: skip
     if kind == LOST:
         reason, count, stream, first, last = rest[:5]
@@ -94,13 +97,38 @@ def line_of(event: dict[str, Any]) -> str:
         "impression": lambda: (
             f"{event['title']}: {event['artwork'] or 'no artwork'}, propensity "
             f"{event['propensity']:.6f}, {event['reason']}, slot {event['slot'][0]}/"
-            f"{event['slot'][1]}" + (f", shown instead: {event['shown']}" * bool(event["shown"]))
+            f"{event['slot'][1]}"
+            + (f", shown instead: {event['shown']}" * bool(event["shown"]))
+            + _among(event["candidates"])
         ),
         "outcome": lambda: f"{event['minutes']:g} minutes after {event['of']}",
         "context": lambda: (
-            f"policy {event['policy']} {event['sequence']}, unit {event['unit_epoch']:016x}, "
-            f"{event['values']}"
+            f"policy {event['policy']} {event['sequence']}, unit {event['unit_epoch']:016x}"
+            f"{_conditions(event)}, {event['values']}"
         ),
         "lost": lambda: f"{event['count']} events, {event['reason']}: {event['from']} on",
     }.get(event["event"], lambda: str(event["body"]))()
     return f"  {event['event']:<11} {event['ref']}  {when}  {rest}"
+
+
+def _among(candidates: str | list[str] | None) -> str:
+    if candidates is None:
+        return ""
+    if isinstance(candidates, list):
+        return f", among the host's {', '.join(candidates) or 'none'}"
+    # Bytes of a bitmap, the least significant bit of the first byte being the first artwork.
+    places = [
+        str(8 * byte + bit)
+        for byte, bits in enumerate(bytes.fromhex(candidates))
+        for bit in range(8)
+        if bits >> bit & 1
+    ]
+    return f", among the title's artworks {', '.join(places) or 'none'} (from 0)"
+
+
+def _conditions(event: dict[str, Any]) -> str:
+    text = f", cell {event['cell']}" if event["cell"] is not None else ""
+    for name in ("required", "forbidden"):
+        if event[name]:
+            text += f", {name} {event[name]:#x}"
+    return text + (f", denied {event['denied']}" if event["denied"] else "")

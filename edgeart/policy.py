@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from itertools import accumulate
 
-from edgeart.context import Context, Denied, pack, refusal
+from edgeart.context import Context, pack, refusal
 from edgeart.decision import Decision, Page, PreparedTitles
 from edgeart.describe import Described
-from edgeart.errors import BundleError, ContextError, UnknownArtworkError, bundle_remedy
+from edgeart.errors import BundleError, ContextError, bundle_remedy
 
 try:
     from edgeart._native import ffi, lib
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from os import PathLike
     from typing import Any, NoReturn
+
+    from edgeart.limits import Limits
 
     Values = Mapping[str, object] | bytes | bytearray | memoryview
 
@@ -56,6 +58,8 @@ _REASONS = {
     lib.EA_REASON_RECOMPUTED: "recomputed",
     lib.EA_REASON_NONE: "none",
     lib.EA_REASON_UNKNOWN_TITLE: "unknown_title",
+    lib.EA_REASON_FALLBACK: "fallback",
+    lib.EA_REASON_HOST_UNIFORM: "host_uniform",
 }
 
 
@@ -166,28 +170,28 @@ class Policy(Described):
 
         values: field name to value, or those as MessagePack bytes; None is the empty map.
         seed: 0 to 2**64 - 1; decides the draws. unit: the same range; key of the member profile
-        on this device. Raises ContextError.
+        on this device, by which it falls into a cell. Raises ContextError.
         """
-        memory, handle, report = self._encoded(values, seed, unit)
-        return Context(self, memory, handle, report, seed, unit)
+        packed, memory, handle, report = self._encoded(values, seed, unit)
+        return Context(self, packed, memory, handle, report, seed, unit)
 
     def encode(self, values: Values | None = None) -> memoryview[float]:
         """The slots of a context alone: a fresh view of 'f', `slots` long. Raises ContextError."""
         # memory is what handle points into: it has to live until the slots are copied.
-        memory, handle, _ = self._encoded(values, 0, 0)
+        _, memory, handle, _ = self._encoded(values, 0, 0)
         slots = self._slots_of(handle)
         del memory
         return slots
 
-    def select(self, context: Context, title: str, *, denied: Denied | None = None) -> Decision:
+    def select(self, context: Context, title: str, *, limits: Limits | None = None) -> Decision:
         """Decides one title.
 
-        Raises UnknownTitleError, and ForeignContextError for a context or denied of another policy.
+        Raises UnknownTitleError, and ForeignContextError for a context or limits of another policy.
         """
-        limits = _NULL if denied is None else self._limits_of(denied)
+        limit = _NULL if limits is None else self._limits_of(limits)
         try:
             key = title.encode()
-            record = _select(self._handle, context._handle, key, len(key), limits)
+            record = _select(self._handle, context._handle, key, len(key), limit)
         except (AttributeError, UnicodeEncodeError):
             self._index(title)  # raises for what is no title at all
             self._handle_of(context)  # and this for what is no context
@@ -195,7 +199,7 @@ class Policy(Described):
         if not record.total:
             record = _allocate(_DECISION)
             index, handle = self._index(title), self._handle_of(context)
-            self._check(lib.ea_select(self._handle, handle, index, limits, record))
+            self._check(lib.ea_select(self._handle, handle, index, limit, record))
         # As Decision(self, title, record) does, without the call of its __init__.
         decision = _new(Decision)
         decision._policy = self
@@ -208,7 +212,7 @@ class Policy(Described):
         context: Context,
         titles: Sequence[str] | PreparedTitles,
         *,
-        denied: Denied | None = None,
+        limits: Limits | None = None,
     ) -> Page:
         """Decides many titles in one native call, each exactly as `select` would.
 
@@ -216,15 +220,15 @@ class Policy(Described):
         again for equal ones costs little. A title the bundle does not have gets a decision without
         an artwork, reason "unknown_title".
 
-        Raises ForeignContextError for a context or denied of another policy.
+        Raises ForeignContextError for a context or limits of another policy.
         """
         if not (isinstance(titles, PreparedTitles) and titles.policy is self):
             titles = self._prepared(titles)
         count = len(titles.titles)
         records = _allocate(_DECISIONS, count)
-        limits, handle = self._limits_of(denied), self._handle_of(context)
+        limit, handle = self._limits_of(limits), self._handle_of(context)
         self._check(
-            lib.ea_select_page(self._handle, handle, titles._indices, count, limits, records)
+            lib.ea_select_page(self._handle, handle, titles._indices, count, limit, records)
         )
         return Page(self, titles.titles, records)
 
@@ -247,27 +251,6 @@ class Policy(Described):
         )
         return PreparedTitles(self, ids, indices)
 
-    def denied(self, artworks: Mapping[str, Iterable[str]]) -> Denied:
-        """Title to the artworks of it that must not be shown, as one reusable limit.
-
-        Raises UnknownTitleError or UnknownArtworkError.
-        """
-        size = (self._info.artworks + 7) // 8
-        bits = ffi.new("uint8_t[]", size)
-        for title, names in artworks.items():
-            if isinstance(names, str):
-                raise TypeError(f"the denied artworks of {title!r} are a str; give a list of ids")
-            rows = dict(zip(self.artworks(title), self._rows_of(self._index(title)), strict=True))
-            for name in names:
-                if name not in rows:
-                    raise UnknownArtworkError(
-                        f"title {title!r} of policy {self.name!r} has no artwork {name!r}; it has "
-                        f"{', '.join(rows)}"
-                    )
-                bits[rows[name] // 8] |= 1 << rows[name] % 8
-        limits = ffi.new("ea_limits *", (ffi.sizeof("ea_limits"), 0, bits, size))
-        return Denied(self, bits, limits, sum(map(int.bit_count, bits)))
-
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Policy is memory of this process and cannot be pickled or copied; "
                         "open the bundle in each process")  # fmt: skip
@@ -281,8 +264,8 @@ class Policy(Described):
 
     # For this package.
 
-    def _encoded(self, values: Values | None, seed: int, unit: int) -> tuple[Any, Any, Any]:
-        """A fresh context's memory, its address in there, and the encoder's report."""
+    def _encoded(self, values: Values | None, seed: int, unit: int) -> tuple[bytes, Any, Any, Any]:
+        """A context's map, fresh memory, its address in there, and the encoder's report."""
         for name, value in (("seed", seed), ("unit", unit)):
             if not 0 <= value < 1 << 64:
                 raise ContextError(
@@ -304,7 +287,7 @@ class Policy(Described):
         if status:
             name, sentence = self._status_name(status), self._status_text(status)
             raise refusal(self.features, data, name, sentence, report.offset)
-        return memory, handle, report
+        return data, memory, handle, report
 
     def _context_memory(self) -> tuple[Any, Any, int]:
         """Memory for one context, the address in it, and the bytes there."""
@@ -324,12 +307,9 @@ class Policy(Described):
         self._last = prepared
         return prepared
 
-    def _decision(self, title: str, record: Any) -> Decision:
-        """A decision with its own copy of the record."""
-        return Decision(self, title, _allocate(_DECISION, record))
-
-    def _artwork(self, row: int) -> str | None:
-        return None if row == _NONE else self._artwork_id(row)
+    def _copied(self, record: Any) -> Any:
+        """A record of its own, which outlives the page it was on."""
+        return _allocate(_DECISION, record)
 
 
 def crc32c(data: bytes | bytearray | memoryview) -> int:

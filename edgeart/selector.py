@@ -6,90 +6,64 @@
 
 from __future__ import annotations
 
-from _collections_abc import Sequence
 from hashlib import blake2b
 
 from edgeart.context import pack
-from edgeart.events import ContextRecord, HostDecision
+from edgeart.decision import restricted
+from edgeart.events import ContextRecord
+from edgeart.host import HostDecision, HostLimits, told
+from edgeart.limits import candidate_bits
+from edgeart.selector_page import SelectorPage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from typing import overload
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from edgeart.context import Context, Denied
-    from edgeart.decision import Decision, Page
+    from edgeart.context import Context
+    from edgeart.decision import Decision
     from edgeart.feedback import FeedbackLog
+    from edgeart.host import Artworks, Told
+    from edgeart.limits import Limits
     from edgeart.policy import Policy
 
+    Choice = Decision | HostDecision
+
 EPOCH_MS = 28 * 86_400_000  # how long a unit keeps its draws and its pseudonym
-
-
-class SelectorPage(Sequence["Decision | HostDecision"]):
-    """The decisions of one page, in the order of its titles."""
-
-    __slots__ = ("_host", "_page", "_state", "titles")
-
-    titles: tuple[str, ...]
-
-    def __init__(
-        self,
-        titles: tuple[str, ...],
-        page: Page | None,
-        host: dict[int, HostDecision],
-        state: _State,
-    ) -> None:
-        self.titles = titles
-        self._page = page
-        self._host = host  # what the policy did not decide, by place
-        self._state = state
-
-    def __len__(self) -> int:
-        return len(self.titles)
-
-    if TYPE_CHECKING:
-
-        @overload
-        def __getitem__(self, index: int) -> Decision | HostDecision: ...
-        @overload
-        def __getitem__(self, index: slice) -> tuple[Decision | HostDecision, ...]: ...
-
-    def __getitem__(
-        self, index: int | slice
-    ) -> Decision | HostDecision | tuple[Decision | HostDecision, ...]:
-        if isinstance(index, slice):
-            return tuple(self[i] for i in range(*index.indices(len(self.titles))))
-        place = range(len(self.titles))[index]
-        host = self._host.get(place)
-        if host is not None:
-            return host
-        assert self._page is not None  # noqa: S101 - every place has the one or the other
-        decision = self._page[place]
-        decision._origin = self._state.record
-        return decision
-
-    def artworks(self) -> list[str | None]:
-        """The chosen artwork of every title, None where there is none."""
-        return [decision.artwork for decision in self]
+_MOST_DRAWN = 256  # artworks of a title unknown to the bundle: native/spec/decision.md §6
 
 
 class _State:
-    """What decides until it is replaced as a whole: one policy, one context."""
+    """What decides until it is replaced as a whole: one policy, one context, the host's limits."""
 
-    __slots__ = ("context", "denial", "epoch", "policy", "record", "values")
+    __slots__ = ("_last", "context", "epoch", "host", "limits", "policy", "record", "values")
 
     def __init__(
         self,
         policy: Policy | None,
         values: dict[str, object] | None,
+        host: HostLimits,
         epoch: int,
     ) -> None:
         self.policy = policy
         self.values = values  # None: they could not be used
+        self.host = host
         self.epoch = epoch
         self.context: Context | None = None
         self.record: ContextRecord | None = None
-        self.denial: Denied | None = None
+        self.limits: Limits | None = None  # None: the policy cannot tell what may be shown
+        self._last: tuple[dict[str, Told], Limits] | None = None
+
+    def limited(self, candidates: dict[str, Told]) -> Limits | None:
+        """The limits with these candidates; those of the last call are remembered."""
+        if self.limits is None or not candidates:
+            return self.limits
+        last = self._last
+        if last is not None and last[0] == candidates:
+            return last[1]
+        known = self.host.known(candidates)
+        limits = self.limits.having(candidate_bits(self.limits.policy, known, strict=False))
+        self._last = (candidates, limits)
+        return limits
 
 
 class Selector:
@@ -101,7 +75,8 @@ class Selector:
     key under which the server may find plays in logs of its own. clock: milliseconds since 1970.
 
     `page`, `select`, `shown`, `outcome` and `set_context` never raise: where the policy cannot be
-    used a title's default artwork is chosen, with a reason, and `errors` counts what happened.
+    used a title's first artwork that may be shown is chosen, with a reason, and `errors` counts
+    what happened. What `set_limits` denies or forbids is shown by none of them, whatever happens.
     """
 
     def __init__(
@@ -125,8 +100,7 @@ class Selector:
         self._unit = unit
         self._secret = secret[:64]
         self._clock = clock or (log.clock if log is not None else wall_ms)
-        self._denied: dict[str, tuple[str, ...]] = {}
-        self._state = self._renewed(policy, {})
+        self._state = self._renewed(policy, {}, HostLimits())
 
     # What decides.
 
@@ -136,8 +110,8 @@ class Selector:
         return self._state.policy
 
     def use(self, policy: Policy | None) -> None:
-        """Decides by another policy from the next page on; the context stays."""
-        self._state = self._renewed(policy, self._state.values)
+        """Decides by another policy from the next page on; context and limits stay."""
+        self._state = self._renewed(policy, self._state.values, self._state.host)
 
     def set_context(self, values: Mapping[str, object]) -> None:
         """What is known of the member now; it stays until it is set again."""
@@ -146,25 +120,50 @@ class Selector:
             given = dict(values)
         except Exception as error:
             self._note("context", error)
-        self._state = self._renewed(self._state.policy, given)
+        self._state = self._renewed(self._state.policy, given, self._state.host)
 
-    def deny(self, artworks: Mapping[str, Iterable[str]]) -> None:
-        """Artworks that must not be shown, by title; replaces what was denied before."""
-        self._denied = {title: tuple(names) for title, names in artworks.items()}
-        self._state = self._renewed(self._state.policy, self._state.values)
+    def set_limits(
+        self,
+        *,
+        denied: Mapping[str, Iterable[str]] | None = None,
+        required: Iterable[str] = (),
+        forbidden: Iterable[str] = (),
+        candidates: Mapping[str, Artworks] | None = None,
+    ) -> None:
+        """What every choice has to keep to from now on, in place of what was set before.
 
-    def _renewed(self, policy: Policy | None, values: dict[str, object] | None) -> _State:
+        denied: title to artworks that must not be shown. required, forbidden: attributes that an
+        artwork must have, all of them, and must not have, any of them. candidates: as for `page`.
+
+        They hold for every policy that comes. One that lacks an attribute named here cannot tell
+        what may be shown: none of its titles' artworks is then, and `errors` counts it. For titles
+        that a bundle does not know the attributes are those that `candidates` tells.
+
+        Raises TypeError where a str is given for several names.
+        """
+        host = HostLimits(denied, required, forbidden, candidates)
+        self._state = self._renewed(self._state.policy, self._state.values, host)
+
+    def _renewed(
+        self, policy: Policy | None, values: dict[str, object] | None, host: HostLimits
+    ) -> _State:
         """A state to be put in place in one assignment: a page under way keeps the one it has."""
-        state = _State(policy, values, self._clock() // EPOCH_MS)
-        if policy is None or values is None:
+        state = _State(policy, values, host, self._clock() // EPOCH_MS)
+        if policy is None:
             return state
         try:
-            if self._denied:
-                state.denial = policy.denied(self._known_denied(policy))
+            state.limits = host.of(policy)
+        except Exception as error:
+            self._note("limits", error)
+        if values is None:
+            return state
+        try:
             declared = {f.name: values[f.name] for f in policy.features if f.name in values}
             packed = pack(declared)
             seed = self._key(b"seed", policy.name.encode(), state.epoch)
+            # The unit's key is the same in every epoch, and so is its cell.
             context = policy.context(packed, seed=seed, unit=self._key(b"unit", b"", 0))
+            limits = state.limits
             state.record = ContextRecord(
                 policy=policy.name,
                 sequence=policy.sequence,
@@ -172,21 +171,16 @@ class Selector:
                 values=packed,
                 seed=seed,
                 unit_epoch=self._key(b"unep", b"", state.epoch),
-                denied=state.denial.bitmap if state.denial is not None else None,
+                cell=context.cell,
+                denied=None if limits is None else limits.denied,
                 subject=self.subject,
+                required=0 if limits is None else limits.required,
+                forbidden=0 if limits is None else limits.forbidden,
             )
             state.context = context  # last: with it the state is usable
         except Exception as error:
             self._note("context", error)
         return state
-
-    def _known_denied(self, policy: Policy) -> dict[str, list[str]]:
-        known = {}
-        for title, names in self._denied.items():
-            if title in policy.titles:
-                artworks = policy.artworks(title)
-                known[title] = [name for name in names if name in artworks]
-        return known
 
     def _key(self, use: bytes, name: bytes, epoch: int) -> int:
         """A u64 that says nothing of the unit to whoever lacks the secret."""
@@ -197,71 +191,109 @@ class Selector:
     # Choosing.
 
     def page(
-        self,
-        titles: Sequence[str],
-        *,
-        candidates: Mapping[str, Sequence[str]] | None = None,
+        self, titles: Sequence[str], *, candidates: Mapping[str, Artworks] | None = None
     ) -> SelectorPage:
         """Chooses for many titles.
 
-        candidates: the artworks the host has for titles that the bundle may not know, the default
-        first; of these one is drawn uniformly.
+        candidates: title to the artworks that the host has of it, the default first: ids, or id to
+        the names of its attributes. They come in place of what `set_limits` says of those titles.
+        A title of the bundle is decided among them as if it had no others; of a title that the
+        bundle does not know one is drawn uniformly (of the first 256).
         """
         state = self._state
         try:
             ids = tuple(titles)
         except Exception as error:
             self._note("titles", error)
-            return SelectorPage((), None, {}, state)
-        candidates = candidates or {}
+            return SelectorPage((), None, {}, None, {})
+        given = state.host.candidates
+        if candidates is not None:
+            given = given | self._told(candidates)
         if state.policy is not None and state.context is not None:
             try:
-                page = state.policy.select_page(state.context, ids, denied=state.denial)
-                host = {i: self._host_uniform(state, ids[i], candidates) for i in page.unknown()}
-                return SelectorPage(ids, page, host, state)
+                limits = state.limited(given)
+                if limits is None:
+                    others = {i: self._unlimited(state, t, given) for i, t in enumerate(ids)}
+                    return SelectorPage(ids, None, others, None, {})
+                page = state.policy.select_page(state.context, ids, limits=limits)
+                others = {i: self._unknown(state, ids[i], given) for i in page.unknown()}
+                return SelectorPage(ids, page, others, state.record, limits.candidates)
             except Exception as error:
                 self._note("page", error)
-        host = {i: self._fallback(state, title, candidates) for i, title in enumerate(ids)}
-        return SelectorPage(ids, None, host, state)
+        others = {i: self._fallback(state, title, given) for i, title in enumerate(ids)}
+        return SelectorPage(ids, None, others, None, {})
 
-    def select(
-        self, title: str, *, candidates: Sequence[str] | None = None
-    ) -> Decision | HostDecision:
+    def select(self, title: str, *, candidates: Artworks | None = None) -> Choice:
         """Chooses for one title, as `page` does."""
-        given = {title: candidates} if candidates else None
+        given = None if candidates is None else {title: candidates}
         return self.page((title,), candidates=given)[0]
 
-    def _fallback(
-        self, state: _State, title: str, candidates: Mapping[str, Sequence[str]]
-    ) -> HostDecision:
-        """The default artwork that is not denied; nothing is drawn, so it has no propensity."""
-        names: Sequence[str] = candidates.get(title, ())
+    def _told(self, candidates: Mapping[str, Artworks]) -> dict[str, Told]:
+        """Candidates by title; those that cannot be read are none at all."""
         try:
-            if state.policy is not None and title in state.policy.titles:
-                names = state.policy.artworks(title)
+            return told(candidates)
+        except Exception as error:
+            self._note("candidates", error)
+        try:
+            titles = list(candidates)
+        except Exception:  # noted above
+            return {}
+        return {title: self._told_of(title, candidates) for title in titles}
+
+    def _told_of(self, title: str, candidates: Mapping[str, Artworks]) -> Told:
+        try:
+            return told({title: candidates[title]})[title]
+        except Exception:  # noted above
+            return {}
+
+    def _unknown(self, state: _State, title: str, candidates: dict[str, Told]) -> Choice:
+        """For a title that the bundle does not have: one of the host's artworks, all alike."""
+        assert state.policy is not None  # noqa: S101 - has just decided
+        assert state.context is not None  # noqa: S101 - likewise
+        names = state.host.allowed(title, candidates.get(title, {}))[:_MOST_DRAWN]
+        if not names:
+            reason = "none" if candidates.get(title) else "unknown_title"
+            return HostDecision(title, None, reason, policy=state.policy)
+        decision = state.policy.select_host(state.context, title, names)
+        decision._origin = state.record
+        return decision
+
+    def _unlimited(self, state: _State, title: str, candidates: dict[str, Told]) -> Choice:
+        """Where the policy cannot tell what may be shown: nothing of its own titles."""
+        assert state.policy is not None  # noqa: S101 - it is what cannot tell
+        if title in state.policy.titles:
+            return HostDecision(title, None, "none", policy=state.policy)
+        return self._unknown(state, title, candidates)
+
+    def _fallback(self, state: _State, title: str, candidates: dict[str, Told]) -> Choice:
+        """The first artwork that may be shown; nothing is drawn, so it has no propensity."""
+        policy = state.policy
+        try:
+            if policy is not None and title in policy.titles:
+                limits = state.limited(candidates)
+                if limits is None:
+                    return HostDecision(title, None, "none", policy=policy)
+                decision = policy.fallback(title, limits=limits)
+                bits = limits.candidates.get(title)
+                return decision if bits is None else restricted(decision, bits)
         except Exception as error:
             self._note("fallback", error)
-        denied = self._denied.get(title, ())
-        artwork = next((name for name in names if name not in denied), None)
-        return _host_decision(state, title, artwork, "fallback", 0)
-
-    def _host_uniform(
-        self, state: _State, title: str, candidates: Mapping[str, Sequence[str]]
-    ) -> HostDecision:
-        """One of the host's artworks, all alike probable."""
-        denied = self._denied.get(title, ())
-        names = [name for name in candidates.get(title, ()) if name not in denied]
-        if not names:
-            return _host_decision(state, title, None, "unknown_title", 0)
-        draw = self._key(b"host", title.encode("utf-8", "replace"), state.epoch)
-        n = (1 << 31) // len(names)
-        return _host_decision(state, title, names[draw * len(names) >> 64], "host_uniform", n)
+        try:
+            artworks = candidates.get(title, {})
+        except TypeError as error:  # what cannot even be looked up is no title
+            self._note("titles", error)
+            artworks = {}
+        if not artworks:
+            return HostDecision(title, None, "unknown_title", policy=policy)
+        names = state.host.allowed(title, artworks)
+        artwork, reason = (names[0], "fallback") if names else (None, "none")
+        return HostDecision(title, artwork, reason, policy=policy, candidates=names)
 
     # Recording.
 
     def shown(
         self,
-        decision: Decision | HostDecision,
+        decision: Choice,
         *,
         slot: tuple[int, int] = (0, 0),
         instead: str | None = None,
@@ -295,14 +327,3 @@ class Selector:
     def _note(self, what: str, error: Exception) -> None:
         self.errors[what] = self.errors.get(what, 0) + 1
         self.last_error = error
-
-
-def _host_decision(
-    state: _State, title: str, artwork: str | None, reason: str, n: int
-) -> HostDecision:
-    policy = state.policy
-    name, sequence = (policy.name, policy.sequence) if policy is not None else ("", 0)
-    decision = HostDecision(title, artwork, reason, n, 1 << 31, name, sequence)
-    if reason == "host_uniform":
-        decision._origin = state.record
-    return decision

@@ -30,8 +30,8 @@ struct bench {
 
 static uint32_t all_titles[TITLES];
 static ea_decision decisions[TITLES];
-static float scores[ROWS];
-static uint32_t integers[ROWS];
+static float scores[ROWS + 8]; /* vectors reach past the last candidate */
+static uint32_t integers[ROWS + 8];
 static buffer map;
 
 static void run_page(const bench *b) {
@@ -90,7 +90,7 @@ static void run_score(const bench *b) {
 
 static void run_explore(const bench *b) {
     for (uint32_t t = 0; t < TITLES; t++)
-        ea__explore(&b->explorer, b->explorer.parameter, scores + t * EACH, 0, EACH,
+        ea__explore(b->f->policy->kernel, &b->explorer, b->explorer.parameter, scores + t * EACH, 0, EACH,
                     integers + t * EACH);
     sink += integers[ROWS - 1];
 }
@@ -98,7 +98,7 @@ static void run_explore(const bench *b) {
 static void run_draw(const bench *b) {
     for (uint32_t t = 0; t < TITLES; t++) {
         struct { uint64_t title; uint32_t attempt; } message = {b->f->policy->title_hash[t], 0};
-        uint64_t hash = ea_hash(b->f->context->d0, b->f->context->d1, &message, 12);
+        uint64_t hash = ea_hash(b->f->context->draw[0], b->f->context->draw[1], &message, 12);
         uint32_t sum = 0, i = 0, point = (uint32_t)(hash >> 33);
         while ((sum += integers[t * EACH + i]) <= point) i++;
         sink += i;
@@ -152,7 +152,7 @@ int main(int argc, char **argv) {
 #define ADD(function, times_each, fixture_, ...)                                                  \
     do {                                                                                          \
         bench *b = list + count++;                                                                \
-        *b = (bench){"", function, times_each, fixture_, (fixture_)->policy->explorer, 0};        \
+        *b = (bench){"", function, times_each, fixture_, (fixture_)->policy->cell[0].explorer, 0};        \
         snprintf(b->name, sizeof b->name, __VA_ARGS__);                                           \
     } while (0)
     for (uint32_t r = 0; r < 2; r++)

@@ -108,6 +108,9 @@ enum {
     EA_EXPLORER_UCB = 70
 };
 
+/* Families of instructions, all with the same results. */
+enum { EA_KERNEL_PORTABLE = 10, EA_KERNEL_128 = 20, EA_KERNEL_AVX2 = 30 };
+
 enum { EA_ROWS_F32 = 0, EA_ROWS_I8 = 10 };
 
 enum { EA_ACTIVATION_IDENTITY = 0, EA_ACTIVATION_RELU = 10, EA_ACTIVATION_TANH = 20 };
@@ -158,7 +161,7 @@ typedef struct {
     uint32_t cells;     /* besides cell 0, the policy's own explorer */
     uint32_t attributes; /* names of attributes; 0: artworks have no masks */
     uint32_t scaled;    /* 1 if titles have factors of the parameter */
-    uint32_t reserved2;
+    uint32_t kernel;    /* EA_KERNEL_…: what this processor's page is computed with */
     ea_text salt;       /* of the cells */
 } ea_info;
 
@@ -263,6 +266,11 @@ EA_API size_t ea_policy_size(void);
    failure policy holds nothing and every call with it returns EA_E_ARGUMENT. */
 EA_API int32_t ea_policy_open(ea_policy *policy, size_t size, const void *bytes, size_t length,
                               uint64_t *offset);
+
+/* Computes with this kernel (EA_KERNEL_…; 0: the best there is), for tests and measurements: results
+   are the same. While no other thread uses the policy. EA_OK, EA_E_ARGUMENT, or EA_E_UNSUPPORTED
+   where this processor or build has no such kernel. */
+EA_API int32_t ea_policy_use(ea_policy *policy, uint32_t kernel);
 
 /* Runs the bundle's test vectors: bundle.md §7. context: memory as for ea_context_encode, left
    unusable. failed: index of the first vector that does not hold (EA_NONE if all do), may be NULL.

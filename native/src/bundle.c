@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opens a bundle: checks every rule of bundle.md in one pass, in the order of the bytes. */
+#include "kernel.h"
 #include "open.h"
 
 #define HEAD "\x94\xa7" "edgeart"
@@ -70,7 +71,7 @@ static void read_frame(ea__reader *reader, ea_policy *policy) {
     size_t tail = length - TAIL_SIZE;
     const uint8_t *p = reader->bytes + tail;
     policy->crc = (uint32_t)p[1] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 8 | p[4];
-    if (p[0] != 0xce || policy->crc != ea_crc32c(0, reader->bytes, tail))
+    if (p[0] != 0xce || policy->crc != ~policy->kernel->crc(~0u, reader->bytes, tail))
         ea__fail(reader, EA_E_CRC, tail);
     reader->length = tail;
 }
@@ -88,6 +89,7 @@ int32_t ea_policy_open(ea_policy *policy, size_t size, const void *bytes, size_t
     if (((uintptr_t)policy & 15) || ((uintptr_t)bytes & 63)) return EA_E_ALIGNMENT;
     /* volatile: without it compilers call memset, which need not exist */
     for (size_t i = 0; i < sizeof *policy / 8; i++) ((volatile uint64_t *)policy)[i] = 0;
+    policy->kernel = ea__kernel_named(0);
     ea__reader reader = {bytes, length, 0, EA_OK, 0};
     read_frame(&reader, policy);
     if (!reader.status) read_body(&reader, policy);

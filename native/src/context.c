@@ -296,8 +296,8 @@ int32_t ea_context_encode(const ea_policy *policy, ea_context *context, size_t s
     context->seed = seed;
     context->unit = unit;
     context->cell = ea_policy_cell_of(policy, unit);
-    context->d0 = ea_hash(seed, EA__DOMAIN_DRAW0, policy->name.data, policy->name.length);
-    context->d1 = ea_hash(seed, EA__DOMAIN_DRAW1, policy->name.data, policy->name.length);
+    context->draw[0] = ea_hash(seed, EA__DOMAIN_DRAW0, policy->name.data, policy->name.length);
+    context->draw[1] = ea_hash(seed, EA__DOMAIN_DRAW1, policy->name.data, policy->name.length);
     context->crc = policy->crc;
     if (policy->layers) {
         for (uint32_t i = policy->k; i < policy->width; i++) ((volatile float *)u)[i] = 0;

@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One title, one page, one test vector: scores, probabilities and the draw (decision.md §6-§8). */
-#include "internal.h"
+#include "kernel.h"
 
 /* floor(hash · mass / 2^64) without a 128-bit product; mass is at most 2^31. */
-static uint32_t draw(const ea_context *context, uint64_t title_hash, uint32_t attempt,
-                     uint32_t mass) {
-    ea__sip sip;
-    ea__sip_start(&sip, context->d0, context->d1);
-    ea__sip_word(&sip, title_hash);
-    uint64_t h = ea__sip_finish(&sip, attempt, 4);
-    return (uint32_t)(((h >> 32) * mass + ((h & 0xffffffff) * mass >> 32)) >> 32);
+static uint32_t point_of(uint64_t hash, uint32_t mass) {
+    return (uint32_t)(((hash >> 32) * mass + ((hash & 0xffffffff) * mass >> 32)) >> 32);
 }
 
 static int has(const uint8_t *bits, size_t size, uint32_t row) {
@@ -102,7 +97,7 @@ static void explore(const ea_policy *policy, uint32_t cell, uint32_t title, cons
     const ea__explorer *explorer = &policy->cell[cell].explorer;
     double parameter = explorer->parameter;
     if (!cell && policy->title_scale) parameter *= (double)policy->title_scale[title];
-    ea__explore(explorer, parameter, scores, variances, count, n);
+    ea__explore(policy->kernel, explorer, parameter, scores, variances, count, n);
 }
 
 /* §6, step 4: the explorer once more, over the candidates that are not denied. */
@@ -145,9 +140,17 @@ static int32_t weigh(const ea_policy *policy, const scorer *by, uint32_t title,
     return EA_OK;
 }
 
-/* The first candidate whose running sum of n passes `point`, denied ones passed over on demand. */
+/* The first candidate whose running sum of n passes `point`, denied ones passed over on demand.
+   Few candidates are counted without a branch: where the point lies nobody can predict. */
 static uint32_t pick(const candidates *c, uint32_t point, int open_only) {
-    uint32_t sum = 0;
+    uint32_t sum = 0, chosen = 0;
+    if (!open_only && c->count <= 32) {
+        for (uint32_t i = 0; i < c->count; i++) {
+            sum += c->n[i];
+            chosen += sum <= point;
+        }
+        return chosen;
+    }
     for (uint32_t i = 0;; i++) {
         if (open_only && c->denied[i]) continue;
         sum += c->n[i];
@@ -160,30 +163,53 @@ static ea_decision undecided(uint32_t title, uint32_t reason, uint32_t cell) {
     return d;
 }
 
-static int32_t decide(const ea_policy *policy, const scorer *by, uint32_t title,
+/* hash: H of the title with attempt 0. */
+static int32_t decide(const ea_policy *policy, const scorer *by, uint32_t title, uint64_t hash,
                       const ea_limits *limits, ea_decision *decision) {
     candidates c;
     const ea_context *context = by->context;
     uint32_t cell = context->cell;
     *decision = undecided(title, EA_REASON_UNKNOWN_TITLE, cell);
     if (title == EA_NONE) return EA_OK;
-    uint64_t hash = policy->title_hash[title];
     int32_t status = weigh(policy, by, title, limits, &c);
     if (status) return status;
     decision->reason = EA_REASON_NONE;
     if (!c.open) return EA_OK;
-    uint32_t chosen = pick(&c, draw(context, hash, 0, EA_TOTAL), 0);
-    decision->reason = EA_REASON_POLICY;
+    uint32_t chosen = pick(&c, (uint32_t)(hash >> 33), 0), reason = EA_REASON_POLICY;
     if (c.open < c.count && c.denied[chosen]) {
-        decision->reason = c.total ? EA_REASON_REDRAWN : EA_REASON_RECOMPUTED;
+        reason = c.total ? EA_REASON_REDRAWN : EA_REASON_RECOMPUTED;
         if (!c.total) recompute(policy, cell, title, &c);
-        chosen = pick(&c, draw(context, hash, 1, c.total), 1);
+        hash = ea__hash_title(context->draw, policy->title_hash[title], 1);
+        chosen = pick(&c, point_of(hash, c.total), 1);
     }
     decision->row = row_of(&c, chosen);
     decision->n = c.n[chosen];
     decision->total = c.total;
     decision->score = c.scores[chosen];
+    decision->reason = (uint16_t)reason;
     return EA_OK;
+}
+
+/* Titles whose draws are hashed together. EA_E_TITLE after those before the offending one. */
+static int32_t decide_some(const ea_policy *policy, const scorer *own, const uint32_t *titles,
+                           uint32_t count, const ea_limits *limits, int plain,
+                           ea_decision *decisions) {
+    uint64_t hashes[EA__DRAWS];
+    uint32_t known = 0;
+    for (; known < count; known++) {
+        uint32_t title = titles[known];
+        if (title >= policy->titles.count && title != EA_NONE) break;
+        hashes[known] = title == EA_NONE ? 0 : policy->title_hash[title];
+    }
+    if (known == 1) hashes[0] = ea__hash_title(own->context->draw, hashes[0], 0);
+    else {
+        for (uint32_t i = known; i < EA__DRAWS; i++) hashes[i] = 0;
+        policy->kernel->hashes(own->context->draw, hashes, hashes);
+    }
+    if (plain) policy->kernel->page(policy, own->context, titles, hashes, known, decisions);
+    else for (uint32_t i = 0; i < known; i++)
+        decide(policy, own, titles[i], hashes[i], limits, decisions + i);
+    return known < count ? EA_E_TITLE : EA_OK;
 }
 
 int32_t ea_select_page(const ea_policy *policy, const ea_context *context,
@@ -195,11 +221,14 @@ int32_t ea_select_page(const ea_policy *policy, const ea_context *context,
     if (status) return status;
     if ((!titles || !decisions) && count) return EA_E_ARGUMENT;
     scorer own = {context, 0, 0};
-    for (size_t i = 0; i < count; i++) {
-        if (titles[i] >= policy->titles.count && titles[i] != EA_NONE) return EA_E_TITLE;
-        decide(policy, &own, titles[i], &taken, decisions + i);
+    int plain = policy->kernel->page && !taken.required && !taken.forbidden &&
+                !taken.excluded_size && !taken.denied_size &&
+                !ea__needs_variance(policy->cell[context->cell].explorer.kind);
+    for (size_t i = 0; i < count && !status; i += EA__DRAWS) {
+        uint32_t some = count - i < EA__DRAWS ? (uint32_t)(count - i) : EA__DRAWS;
+        status = decide_some(policy, &own, titles + i, some, &taken, plain, decisions + i);
     }
-    return EA_OK;
+    return status;
 }
 
 int32_t ea_select(const ea_policy *policy, const ea_context *context, uint32_t title,
@@ -218,7 +247,8 @@ int32_t ea_select_scored(const ea_policy *policy, const ea_context *context, uin
     if (title >= policy->titles.count) return EA_E_TITLE;
     scorer other = {context, scores, variances};
     ea_decision made;
-    status = decide(policy, &other, title, &taken, &made);
+    uint64_t hash = ea__hash_title(context->draw, policy->title_hash[title], 0);
+    status = decide(policy, &other, title, hash, &taken, &made);
     if (!status) *decision = made;
     return status;
 }
@@ -231,9 +261,10 @@ int32_t ea_select_host(const ea_policy *policy, const ea_context *context, const
     if ((!id && length) || count < 1 || count > EA_MAX_CANDIDATES || !decision)
         return EA_E_ARGUMENT;
     candidates c;
-    ea__explore(&uniform, 0, c.scores, 0, count, c.n);
-    uint64_t hash = ea_hash(EA__DOMAIN_TITLE, 0, id, length);
-    uint32_t chosen = pick(&c, draw(context, hash, 0, EA_TOTAL), 0);
+    ea__explore(policy->kernel, &uniform, 0, c.scores, 0, count, c.n);
+    c.count = count;
+    uint64_t title = ea_hash(EA__DOMAIN_TITLE, 0, id, length);
+    uint32_t chosen = pick(&c, (uint32_t)(ea__hash_title(context->draw, title, 0) >> 33), 0);
     *decision = undecided(EA_NONE, EA_REASON_HOST_UNIFORM, context->cell);
     decision->row = chosen;
     decision->n = c.n[chosen];

@@ -1,18 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From scores to integers that add up to 2^31 (decision.md §5). */
-#include "internal.h"
-
-static uint32_t best_of(const float *scores, uint32_t count) {
-    uint32_t best = 0;
-    for (uint32_t i = 1; i < count; i++)
-        if (scores[i] > scores[best]) best = i;
-    return best;
-}
-
-/* p·M for p of at most 1/2 and M of at most 2^31: fits an int32. */
-static inline uint32_t units(double p, double mass) {
-    return (uint32_t)(int32_t)(p * mass);
-}
+#include "kernel.h"
 
 /* The candidate with the largest upper confidence bound. */
 static uint32_t most_hopeful(double width, const float *scores, const float *variances,
@@ -29,56 +17,45 @@ static uint32_t most_hopeful(double width, const float *scores, const float *var
 }
 
 /* Returns the anchor, to whom the others' remainder fell. */
-uint32_t ea__explore(const ea__explorer *explorer, double parameter, const float *scores,
-                     const float *variances, uint32_t count, uint32_t *n) {
+uint32_t ea__explore(const ea__kernel *kernel, const ea__explorer *explorer, double parameter,
+                     const float *scores, const float *variances, uint32_t count, uint32_t *n) {
     uint32_t kind = explorer->kind, anchor = 0;
     if (kind == EA_EXPLORER_UCB) anchor = most_hopeful(parameter, scores, variances, count);
     else if (kind != EA_EXPLORER_FIXED && kind != EA_EXPLORER_UNIFORM)
-        anchor = best_of(scores, count);
-    uint32_t floor = EA_TOTAL / count;
-    if (explorer->floor_units < floor) floor = explorer->floor_units;
-    double mass = (double)(EA_TOTAL - floor * count);
-    double best = (double)scores[anchor];
+        anchor = kernel->best(scores, count);
+    if (count == 1) {
+        n[0] = EA_TOTAL;
+        return 0;
+    }
+    uint32_t floor = explorer->floor_units, sum = 0;
+    if ((uint64_t)floor * count > EA_TOTAL) floor = EA_TOTAL / count;
+    ea__measure measure = {floor, (double)(EA_TOTAL - floor * count)};
+    double best = (double)scores[anchor], total = 0;
+    double p[EA_MAX_CANDIDATES];
 
     switch (kind) {
-    case EA_EXPLORER_SOFTMAX: {
-        double e[EA_MAX_CANDIDATES], sum = 0;
-        for (uint32_t i = 0; i < count; i++) {
-            e[i] = ea__exp(-((best - (double)scores[i]) / parameter));
-            sum += e[i];
-        }
-        for (uint32_t i = 0; i < count; i++)
-            n[i] = floor + (i == anchor ? 0 : units(e[i] / sum, mass));
+    case EA_EXPLORER_SOFTMAX:
+        kernel->softmax(scores, count, best, parameter, p);
+        for (uint32_t i = 0; i < count; i++) total += p[i];
+        sum = kernel->shares(p, count, total, &measure, n);
         break;
-    }
     case EA_EXPLORER_SQUARECB:
-        for (uint32_t i = 0; i < count; i++) {
-            double gap = best - (double)scores[i];
-            double p = 1 / ((double)count + parameter * gap);
-            n[i] = floor + (i == anchor ? 0 : units(p, mass));
-        }
+        sum = kernel->squarecb(scores, count, best, parameter, &measure, n);
         break;
-    case EA_EXPLORER_THOMPSON: {
-        double p[EA_MAX_CANDIDATES];
-        int uncertain = ea__thompson(parameter, scores, variances, count, anchor, p);
-        /* by a hair p of one that is not the anchor may be above 1/2, which fits no int32 */
-        for (uint32_t i = 0; i < count; i++)
-            n[i] = floor + (uncertain && i != anchor ? (uint32_t)(p[i] * mass) : 0);
+    case EA_EXPLORER_THOMPSON:
+        total = ea__thompson(kernel, parameter, scores, variances, count, anchor, p);
+        sum = kernel->shares(p, count, total, &measure, n);
         break;
-    }
     default: {
-        double p = kind == EA_EXPLORER_UNIFORM          ? 1 / (double)count
-                   : kind == EA_EXPLORER_EPSILON_GREEDY ? parameter / (double)count
-                                                        : 0;
-        /* with one candidate p may be 1, and nobody gets it but the anchor */
-        uint32_t share = floor + (count > 1 ? units(p, mass) : 0);
-        for (uint32_t i = 0; i < count; i++) n[i] = share;
+        double share = kind == EA_EXPLORER_UNIFORM          ? 1 / (double)count
+                       : kind == EA_EXPLORER_EPSILON_GREEDY ? parameter / (double)count
+                                                            : 0;
+        uint32_t each = floor + ea__units(share, measure.mass);
+        for (uint32_t i = 0; i < count; i++) n[i] = each;
+        sum = each * count;
     }
     }
-    uint32_t rest = EA_TOTAL;
-    n[anchor] = 0;
-    for (uint32_t i = 0; i < count; i++) rest -= n[i];
-    n[anchor] = rest;
+    n[anchor] += EA_TOTAL - sum; /* what the others leave */
     return anchor;
 }
 
@@ -115,6 +92,9 @@ int32_t ea_explore(const ea_explorer *given, const float *scores, const float *v
     if (status) return status;
     ea__explorer explorer = {given->kind, (uint32_t)(given->floor * 2147483648.0), given->floor,
                              given->parameter};
-    ea__explore(&explorer, explorer.parameter, s, v, count, n);
+    uint32_t found[EA_MAX_CANDIDATES];
+    ea__explore(ea__kernel_named(EA_KERNEL_PORTABLE), &explorer, explorer.parameter, s, v, count,
+                found);
+    for (uint32_t i = 0; i < count; i++) n[i] = found[i];
     return EA_OK;
 }

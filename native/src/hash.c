@@ -16,10 +16,10 @@ static inline void sip_round(uint64_t v[4]) {
 }
 
 void ea__sip_start(ea__sip *sip, uint64_t k0, uint64_t k1) {
-    sip->v[0] = k0 ^ 0x736f6d6570736575u;
-    sip->v[1] = k1 ^ 0x646f72616e646f6du;
-    sip->v[2] = k0 ^ 0x6c7967656e657261u;
-    sip->v[3] = k1 ^ 0x7465646279746573u;
+    sip->v[0] = k0 ^ EA__SIP0;
+    sip->v[1] = k1 ^ EA__SIP1;
+    sip->v[2] = k0 ^ EA__SIP2;
+    sip->v[3] = k1 ^ EA__SIP3;
     sip->length = 0;
 }
 
@@ -41,6 +41,14 @@ uint64_t ea__sip_finish(const ea__sip *sip, uint64_t tail, uint32_t tail_bytes) 
     sip_round(v);
     sip_round(v);
     return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+/* H of a title's hash and an attempt: decision.md §6. */
+uint64_t ea__hash_title(const uint64_t key[2], uint64_t title, uint32_t attempt) {
+    ea__sip sip;
+    ea__sip_start(&sip, key[0], key[1]);
+    ea__sip_word(&sip, title);
+    return ea__sip_finish(&sip, attempt, 4);
 }
 
 uint64_t ea_hash(uint64_t k0, uint64_t k1, const void *bytes, size_t size) {

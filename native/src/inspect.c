@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a policy says of itself: its header, features, words, titles, artworks, weights. */
-#include "internal.h"
+#include "kernel.h"
 
 /* A structure as far as the caller knows it: fields at or past struct_size stay as they are. */
 static void give(void *to, const void *from, size_t size) {
@@ -33,6 +33,7 @@ int32_t ea_policy_info(const ea_policy *policy, ea_info *out) {
         .cells = policy->cells,
         .attributes = policy->attributes,
         .scaled = policy->title_scale != 0,
+        .kernel = policy->kernel->name,
         .salt = policy->salt,
     };
     give(out, &info, out->struct_size < sizeof info ? first : sizeof info);

@@ -132,6 +132,8 @@ typedef struct {
     ea__explorer explorer;
 } ea__cell;
 
+typedef struct ea__kernel ea__kernel;
+
 /* Weights are input-major: `stride` outputs for each input. */
 typedef struct {
     uint32_t activation, rows_kind, inputs, outputs, stride;
@@ -143,6 +145,7 @@ typedef struct {
 
 struct ea_policy {
     _Alignas(16) uint64_t magic; /* and so a multiple of 16 long, which opening clears in words */
+    const ea__kernel *kernel;
     const uint8_t *bytes;
     size_t length;
     ea_text name, salt;
@@ -175,7 +178,7 @@ struct ea_context {
     _Alignas(16) uint64_t magic;
     const ea_policy *policy;
     uint64_t seed, unit;
-    uint64_t d0, d1; /* draw key */
+    uint64_t draw[2]; /* key: d0, d1 */
     uint32_t crc;    /* of the policy: an object reopened at the same address is another policy */
     float sigma;     /* scale of q */
     uint32_t cell;
@@ -232,6 +235,12 @@ static inline uint32_t ea__bits(float x) {
     return pun.u;
 }
 
+/* The number a code stands for: bundle.md §4.1. */
+static inline float ea__e5m3(uint8_t code) {
+    union { uint32_t u; float f; } pun = {code ? ((uint32_t)code << 20) + (96u << 23) : 0};
+    return pun.f;
+}
+
 /* decision.md §1 */
 static inline float ea__tiny(float x) {
     return x < 0x1p-50f && x > -0x1p-50f ? 0.0f : x;
@@ -279,9 +288,65 @@ typedef struct {
     uint64_t length; /* bytes so far */
 } ea__sip;
 
+#define EA__SIP0 0x736f6d6570736575u
+#define EA__SIP1 0x646f72616e646f6du
+#define EA__SIP2 0x6c7967656e657261u
+#define EA__SIP3 0x7465646279746573u
+
 void ea__sip_start(ea__sip *sip, uint64_t k0, uint64_t k1);
 void ea__sip_word(ea__sip *sip, uint64_t word);
 uint64_t ea__sip_finish(const ea__sip *sip, uint64_t tail, uint32_t tail_bytes);
+
+uint64_t ea__hash_title(const uint64_t key[2], uint64_t title, uint32_t attempt);
+
+/* exp(x) for x ≤ 0 in binary64: decision.md §5.1 */
+#define EA__LOG2E_64 1.4426950408889634
+#define EA__LN2_HIGH_64 0x1.62e42fee00000p-1
+#define EA__LN2_LOW_64 0x1.a39ef35793c76p-33
+#define EA__FACTORIALS                                                                            \
+    {                                                                                             \
+        1.0, 1.0, 1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320,      \
+            1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800,       \
+    }
+
+/* exp(-z²/2) and the normal distribution in binary32: §5.2, steps 6 and 7 */
+#define EA__LOG2E 0x1.715476p+0f
+#define EA__LN2_HIGH 0x1.62e400p-1f
+#define EA__LN2_LOW 0x1.7f7d1cp-20f
+#define EA__C6 ((float)(1.0 / 720))
+#define EA__C5 ((float)(1.0 / 120))
+#define EA__C4 ((float)(1.0 / 24))
+#define EA__C3 ((float)(1.0 / 6))
+#define EA__P 0x1.da6712p-3f
+#define EA__B1 0x1.04f20cp-3f
+#define EA__B2 -0x1.23531cp-3f
+#define EA__B3 0x1.6be1c6p-1f
+#define EA__B4 -0x1.7401c6p-1f
+#define EA__B5 0x1.0fb844p-1f
+
+/* Those of a title's candidates that may be the best, and the points at which they are looked at:
+   decision.md §5.2, steps 2 to 4. */
+typedef struct {
+    uint32_t count, blocks;
+    double low, step, most; /* of the points; the largest standard deviation */
+    float gap[EA_MAX_CANDIDATES], inverse[EA_MAX_CANDIDATES]; /* d and c */
+    uint8_t index[EA_MAX_CANDIDATES];
+} ea__grid;
+
+static inline float ea__grid_point(const ea__grid *grid, uint32_t j) {
+    return ea__tiny((float)((grid->low + ((double)j + 0.5) * grid->step) / grid->most));
+}
+
+/* trunc(p·M). Only an anchor's p can be above 1/2 by more than a hair; it gets the rest anyway, and
+   a product that fits an int32 converts faster. */
+static inline uint32_t ea__units(double p, double mass) {
+    double units = p * mass;
+    return (uint32_t)(int32_t)(units < 2147483647.0 ? units : 2147483647.0);
+}
+
+const ea__kernel *ea__kernel_named(uint32_t name);
+uint32_t ea__crc_by_eights(uint32_t crc, const uint8_t *bytes, size_t size);
+uint32_t ea__crc_by_instruction(uint32_t crc, const uint8_t *bytes, size_t size);
 
 double ea__exp(double x);
 float ea__tanh(float y);
@@ -299,12 +364,12 @@ static inline int ea__needs_variance(uint32_t kind) {
 }
 
 /* parameter: the explorer's, times the title's factor. variances: NULL unless needed. */
-uint32_t ea__explore(const ea__explorer *explorer, double parameter, const float *scores,
-                     const float *variances, uint32_t count, uint32_t *n);
+uint32_t ea__explore(const ea__kernel *kernel, const ea__explorer *explorer, double parameter,
+                     const float *scores, const float *variances, uint32_t count, uint32_t *n);
 int32_t ea__take_scores(const float *scores, uint32_t count, float *to);
 int32_t ea__take_variances(const float *variances, uint32_t count, float *to);
-int ea__thompson(double scale, const float *scores, const float *variances, uint32_t count,
-                 uint32_t best, double *p);
+double ea__thompson(const ea__kernel *kernel, double scale, const float *scores,
+                    const float *variances, uint32_t count, uint32_t best, double *p);
 int ea__explorer_bounds(uint32_t kind, double *least, double *most);
 
 #endif

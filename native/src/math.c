@@ -4,25 +4,10 @@
 
 /* decision.md §5.1. |r| ≤ ln 2 / 2, where thirteen terms leave an error of 4e-18. */
 double ea__exp(double x) {
-    static const double c[14] = {
-        1.0,
-        1.0,
-        1.0 / 2,
-        1.0 / 6,
-        1.0 / 24,
-        1.0 / 120,
-        1.0 / 720,
-        1.0 / 5040,
-        1.0 / 40320,
-        1.0 / 362880,
-        1.0 / 3628800,
-        1.0 / 39916800,
-        1.0 / 479001600,
-        1.0 / 6227020800,
-    };
+    static const double c[14] = EA__FACTORIALS;
     if (x < -64) return 0;
-    int32_t k = (int32_t)(x * 1.4426950408889634 - 0.5);
-    double r = (x - k * 0x1.62e42fee00000p-1) - k * 0x1.a39ef35793c76p-33;
+    int32_t k = (int32_t)(x * EA__LOG2E_64 - 0.5);
+    double r = (x - k * EA__LN2_HIGH_64) - k * EA__LN2_LOW_64;
     double p = c[13];
     for (int j = 12; j >= 0; j--) p = p * r + c[j];
     union { uint64_t u; double d; } two_to_k = {(uint64_t)(1023 + k) << 52};

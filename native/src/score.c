@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Scores of rows, in the one order of operations that decision.md §4 fixes. */
-#include "internal.h"
+#include "kernel.h"
 
 /* Nearest integer, ties to even, of |x| < 2^22: adding 1.5·2^23 leaves no bits for a fraction. */
 static int32_t nearest(float x) {
@@ -31,54 +31,25 @@ void ea__prepare_rows(const ea_policy *policy, ea_context *context) {
         ea__squares(context)[i] = ea__tiny(u[i] * u[i]);
 }
 
-static float score_f32(const float *u, const float *w, uint32_t stride, float bias) {
-    float a[8];
-    for (uint32_t l = 0; l < 8; l++) ((volatile float *)a)[l] = 0;
-    for (uint32_t i = 0; i < stride; i += 8)
-        for (uint32_t l = 0; l < 8; l++) a[l] += u[i + l] * w[i + l];
-    return ea__tree(a) + bias;
-}
-
-static float score_i8(const int8_t *q, const int8_t *w, uint32_t stride, float scale, float bias) {
-    int32_t sum = 0;
-    for (uint32_t i = 0; i < stride; i++) sum += q[i] * w[i];
-    return (float)sum * scale + bias;
-}
-
 void ea__score_rows(const ea_policy *policy, const ea_context *context, uint32_t first,
                     uint32_t count, float *scores) {
-    uint32_t stride = policy->stride;
-    size_t start = (size_t)first * stride;
-    const float *bias = policy->bias + first;
+    size_t start = (size_t)first * policy->stride;
+    ea__block block = {0, 0, policy->bias + first, count, policy->stride};
     if (policy->rows_kind == EA_ROWS_I8) {
-        const int8_t *q = ea__q(context), *w = policy->weights_i8 + start;
-        const float *scale = policy->scales + first;
-        for (uint32_t i = 0; i < count; i++, w += stride)
-            scores[i] = score_i8(q, w, stride, context->sigma * scale[i], bias[i]);
+        block.rows = policy->weights_i8 + start;
+        block.scales = policy->scales + first;
+        policy->kernel->scores_i8(ea__q(context), context->sigma, &block, scores);
     } else {
-        const float *u = ea__u(context), *w = policy->weights_f32 + start;
-        for (uint32_t i = 0; i < count; i++, w += stride)
-            scores[i] = score_f32(u, w, stride, bias[i]);
+        block.rows = policy->weights_f32 + start;
+        policy->kernel->scores_f32(ea__u(context), &block, scores);
     }
-}
-
-/* A code as the binary32 it stands for: bundle.md §4.1. */
-static float decoded(uint8_t code) {
-    union { uint32_t u; float f; } pun = {code ? ((uint32_t)code << 20) + (96u << 23) : 0};
-    return pun.f;
 }
 
 void ea__variance_rows(const ea_policy *policy, const ea_context *context, uint32_t first,
                        uint32_t count, float *variances) {
-    const float *s = ea__squares(context);
-    const uint8_t *v = policy->variances + (size_t)first * policy->width;
-    for (uint32_t r = 0; r < count; r++, v += policy->width) {
-        float a[8];
-        for (uint32_t l = 0; l < 8; l++) ((volatile float *)a)[l] = 0;
-        for (uint32_t i = 0; i < policy->width; i += 8)
-            for (uint32_t l = 0; l < 8; l++) a[l] += s[i + l] * decoded(v[i + l]);
-        variances[r] = ea__tiny(ea__tree(a) * policy->variance_scale);
-    }
+    ea__block block = {policy->variances + (size_t)first * policy->width, 0, 0, count,
+                       policy->width};
+    policy->kernel->variances(ea__squares(context), policy->variance_scale, &block, variances);
 }
 
 int32_t ea_row_variances(const ea_policy *policy, uint32_t row, float *variances,
@@ -89,7 +60,7 @@ int32_t ea_row_variances(const ea_policy *policy, uint32_t row, float *variances
     size_t start = (size_t)row * policy->width;
     for (uint32_t i = 0; i < policy->k; i++)
         variances[i] = policy->variance_kind
-                           ? decoded(policy->variances[start + i]) * policy->variance_scale
+                           ? ea__e5m3(policy->variances[start + i]) * policy->variance_scale
                            : 0;
     return EA_OK;
 }

@@ -78,7 +78,7 @@ static void laws(void) {
         uint32_t n[EA_MAX_CANDIDATES];
         ea__explorer e = random_explorer(&state);
         uint32_t count = random_scores(scores, &state);
-        uint32_t anchor = ea__explore(&e, e.parameter, scores, 0, count, n);
+        uint32_t anchor = ea__explore(ea__kernel_named(0), &e, e.parameter, scores, 0, count, n);
         uint32_t floor = e.floor_units < EA_TOTAL / count ? e.floor_units : EA_TOTAL / count;
         uint64_t sum = 0;
         int at_least = 1, monotone = 1;
@@ -110,7 +110,7 @@ static void equals_the_formulas(void) {
         uint32_t n[EA_MAX_CANDIDATES];
         ea__explorer e = random_explorer(&state);
         uint32_t count = random_scores(scores, &state);
-        uint32_t anchor = ea__explore(&e, e.parameter, scores, 0, count, n);
+        uint32_t anchor = ea__explore(ea__kernel_named(0), &e, e.parameter, scores, 0, count, n);
         double k = count, floor = e.floor < 1 / k ? e.floor : 1 / k;
         for (uint32_t i = 0; i < count; i++) {
             double wanted = wanted_probability(&e, scores, count, i);
@@ -133,8 +133,8 @@ static void order_means_nothing(void) {
         for (unsigned i = 0; i < 8; i++)
             scores[i] = (float)(random_unit(&state) + i);
         for (unsigned i = 0; i < 8; i++) turned[i] = scores[7 - i];
-        ea__explore(&e, e.parameter, scores, 0, 8, n);
-        ea__explore(&e, e.parameter, turned, 0, 8, m);
+        ea__explore(ea__kernel_named(0), &e, e.parameter, scores, 0, 8, n);
+        ea__explore(ea__kernel_named(0), &e, e.parameter, turned, 0, 8, m);
         for (unsigned i = 0; i < 8; i++) /* softmax sums in row order: a unit may move */
             CHECK(llabs((long long)n[i] - m[7 - i]) <= (e.kind == EA_EXPLORER_SOFTMAX ? 8 : 0));
     }
@@ -146,7 +146,7 @@ static void one_candidate(void) {
         ea__explorer e = random_explorer(&state);
         float score = (float)random_unit(&state);
         uint32_t n;
-        CHECK_EQ(ea__explore(&e, e.parameter, &score, 0, 1, &n), 0);
+        CHECK_EQ(ea__explore(ea__kernel_named(0), &e, e.parameter, &score, 0, 1, &n), 0);
         CHECK_EQ(n, EA_TOTAL);
     }
 }

@@ -132,7 +132,7 @@ static void explorers(void) {
         double floor = double_of(json_get(c, "floor"));
         ea__explorer e = {explorer_kind(json_text(c, "kind")), (uint32_t)(floor * 2147483648.0),
                           floor, double_of(json_get(c, "parameter"))};
-        ea__explore(&e, e.parameter, scores, 0, count, n);
+        ea__explore(ea__kernel_named(0), &e, e.parameter, scores, 0, count, n);
         CHECK_EQ(json_get(c, "n")->size, count);
         for EACH (wanted, json_get(c, "n")) {
             REQUIRE(i < count);

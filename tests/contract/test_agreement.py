@@ -2,7 +2,7 @@
 """The native core and the reference, which share no code, agree on random input to the bit.
 
 Each example is one seed of a generator, so a failure is repeated by its seed alone. More of them:
-EDGEART_EXAMPLES=20000 pytest tests/contract/test_agreement.py
+EDGEART_EXAMPLES=20000 pytest tests/contract/test_agreement.py, or `make agreement N=10000`.
 """
 
 from __future__ import annotations
@@ -11,36 +11,22 @@ import random
 from dataclasses import replace as changed
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.reference import sample
+from tests.reference import sample, sample_format2
 from tests.reference.binary import bits32
-from tests.reference.bundle import Bundle, open_bundle
-from tests.reference.decide import Context, candidates, context_hash, prepare, select, select_page
+from tests.reference.bundle import open_bundle
+from tests.reference.decide import prepare, select
+from tests.reference.features import UNCERTAIN
 from tests.reference.refused import Refused
-from tests.reference.write import Array, Raw, assemble, fields, fix_crc, pack, write
+from tests.reference.siphash import draw_key
+from tests.reference.write import Array, Raw, assemble, build, fields, fix_crc, pack, write
+from tests.support.agreement import check_context, check_explorer, check_policy, described
 
 CONTRACT = settings(settings.get_profile("contract"))
 SEEDS = st.integers(0, 2**64 - 1)
-
-
-def described(random_: random.Random, *, titles: int = 3, most: int = 12) -> dict[str, Any]:
-    kind, *_ = explorer = random_.choice(sample.EXPLORERS)
-    floor = random_.choice([explorer[1], 0.0, random_.random(), 2.0 ** -random_.randint(1, 40)])
-    wide = {
-        "epsilon_greedy": random_.random,
-        "softmax": lambda: 2.0 ** random_.uniform(-20, 20),
-        "squarecb": lambda: random_.choice([0.0, 2.0 ** random_.uniform(-10, 40)]),
-    }
-    parameters = [wide[kind]()] if kind in wide else []
-    return sample.policy(
-        random_,
-        explorer=[kind, floor, *parameters],
-        rows=random_.choice(["f32", "i8"]),
-        titles=titles,
-        most=most,
-    )
 
 
 def reference_verdict(data: bytes) -> tuple[str, int]:
@@ -51,52 +37,18 @@ def reference_verdict(data: bytes) -> tuple[str, int]:
     return "EA_OK", 0
 
 
-def assert_same_decisions(
-    core: Any, bundle: Bundle, context_map: bytes, random_: random.Random
-) -> None:
-    """Everything that can be asked about one context."""
-    seed = random_.getrandbits(64)
-    ours, theirs = prepare(bundle, context_map, seed=seed), core.encode(context_map, seed)
-    report = ours.report
-    assert theirs.report == [report.missing, report.other, report.clipped, report.ignored]
-    assert theirs.slots() == [bits32(x) for x in ours.x]
-    assert theirs.scores() == [bits32(score) for score in ours.scores]
-    assert theirs.hash() == context_hash(ours)
-    titles = [title.id for title in bundle.titles]
-    for denied in (b"", sample.denied(random_, len(bundle.bias))):
-        page = [*random_.sample(titles, len(titles)), "no such title", *titles[:1]]
-        expected = [
-            [d.title, d.row, d.n, d.total, bits32(d.score), d.reason]
-            for d in select_page(ours, page, denied)
-        ]
-        indices = [core.find(title) for title in page]
-        assert theirs.page(indices, denied) == expected
-        assert theirs.page(indices, denied, one_by_one=True) == expected
-        for index, title in enumerate(titles):
-            assert_same_candidates(theirs, ours, (index, title), denied)
-
-
-def assert_same_candidates(
-    theirs: Any, ours: Context, title: tuple[int, str], denied: bytes
-) -> None:
-    found = candidates(ours, title[1], denied)
-    rows = zip(found.rows, found.n, map(bits32, found.scores), found.denied, strict=True)
-    assert theirs.candidates(title[0], denied) == (
-        [list(map(int, row)) for row in rows],
-        found.total,
-    )
+@settings(CONTRACT, max_examples=5 * CONTRACT.max_examples)
+@given(SEEDS)
+def test_random_policies_decide_alike(seed: int) -> None:
+    check_policy(seed)
 
 
 @CONTRACT
 @given(SEEDS)
-def test_random_policies_decide_alike(open_core: Any, seed: int) -> None:
+def test_explorers_alone_give_the_same_integers(seed: int) -> None:
     random_ = sample.seeded(seed)
-    description = described(random_)
-    data = write(description)
-    core, bundle = open_core(data), open_bundle(data)
-    for _ in range(2):
-        context_map = pack(sample.context(random_, description["features"]))
-        assert_same_decisions(core, bundle, context_map, random_)
+    for _ in range(10):
+        check_explorer(random_)
 
 
 @CONTRACT
@@ -106,8 +58,6 @@ def test_draws_of_neighbouring_seeds_fall_alike(open_core: Any, seed: int) -> No
     data = write(described(random_, titles=1, most=4))
     core, bundle = open_core(data), open_bundle(data)
     prepared, start = prepare(bundle, b"\x80", seed=0), random_.getrandbits(63)
-    from tests.reference.siphash import draw_key
-
     for neighbour in range(start, start + 20):
         ours = changed(prepared, key=draw_key(neighbour, bundle.name))
         decision = select(ours, "title-0")
@@ -115,24 +65,31 @@ def test_draws_of_neighbouring_seeds_fall_alike(open_core: Any, seed: int) -> No
         assert got[:3] == [decision.title, decision.row, decision.n]
 
 
-def test_titles_of_the_largest_size_decide_alike(open_core: Any) -> None:
+@pytest.mark.parametrize("rows", ["f32", "i8"])
+@pytest.mark.parametrize(
+    "explorer",
+    [
+        ["softmax", 0.001, 0.5],
+        ["squarecb", 0.0, 30.0],
+        ["uniform", 0.0],
+        ["thompson", 0.0, 1.0],
+        ["ucb", 0.001, 1.0],
+    ],
+)
+def test_titles_of_the_largest_size_decide_alike(
+    open_core: Any, rows: str, explorer: list[Any]
+) -> None:
     random_ = sample.seeded(3)
-    for rows in ("f32", "i8"):
-        for explorer in (["softmax", 0.001, 0.5], ["squarecb", 0.0, 30.0], ["uniform", 0.0]):
-            description = sample.policy(random_, explorer=explorer, rows=rows, titles=1, most=1)
-            k = len(description["weights"][0])
-            count = 256
-            description["titles"] = {"title-0": [f"{i}" for i in range(count)]}
-            if rows == "i8":
-                codes = [[random_.randint(-127, 127) for _ in range(k)] for _ in range(count)]
-                description |= {"weights": codes, "scales": [0.01] * count}
-            else:
-                weights = [[sample.clean(random_, 0.3) for _ in range(k)] for _ in range(count)]
-                description["weights"] = weights
-            description["bias"] = [sample.clean(random_, 0.3) for _ in range(count)]
-            data = write(description)
-            context_map = pack(sample.context(random_, description["features"]))
-            assert_same_decisions(open_core(data), open_bundle(data), context_map, random_)
+    count = 256
+    description = sample.policy(random_, explorer=explorer, rows=rows, titles=1, most=1)
+    k = len(description["weights"][0])
+    description |= sample.numbers(random_, rows, count, k)
+    description["titles"] = {"title-0": [f"{i}" for i in range(count)]}
+    if explorer[0] in UNCERTAIN:
+        description["variance"] = sample_format2.variance(random_, count, k)
+    data = write(description)
+    context_map = pack(sample.context(random_, description["features"]))
+    check_context(open_core(data), open_bundle(data), context_map, random_)
 
 
 INTERESTING = [0x00, 0x01, 0x7F, 0x80, 0x90, 0xA0, 0xC0, 0xC1, 0xC4, 0xC6, 0xCB, 0xCF, 0xDF, 0xFF]
@@ -169,7 +126,9 @@ def mutilate(random_: random.Random, description: dict[str, Any]) -> bytes:
             data[random_.randrange(len(data))] = random_.choice([*INTERESTING, *range(6)])
         body[index] = (key, Array(bytes(data)))
     else:
-        body[index] = (key, Raw(scratch(random_, pack(value))))
+        document = build(body)
+        place = document.places[key]
+        body[index] = (key, Raw(scratch(random_, document.data[place.value : place.end])))
     return assemble(body)
 
 
@@ -177,7 +136,7 @@ def assert_same_verdict(open_core: Any, verdict: Any, data: bytes, random_: rand
     ours = reference_verdict(data)
     assert verdict(data) == ours, data.hex()
     if ours[0] == "EA_OK":
-        assert_same_decisions(open_core(data), open_bundle(data), b"\x80", random_)
+        check_context(open_core(data), open_bundle(data), b"\x80", random_)
 
 
 @CONTRACT

@@ -11,6 +11,7 @@ import pytest
 
 import edgeart
 from edgeart._native import ffi, lib
+from tests.reference.decide import Limits
 from tests.reference.generate_hostile import unpatch
 from tests.reference.write import write
 
@@ -142,14 +143,14 @@ def test_every_decision_is_the_known_one(vectors: Any, open_core: Any) -> None:
         for case in each["contexts"]:
             context = core.encode(bytes.fromhex(case["map"]), int(case["seed"], 16))
             for page in case["pages"]:
-                denied = bytes.fromhex(page["denied"])
+                limits = Limits(bytes.fromhex(page["denied"]))
                 titles = [core.find(record[0]) for record in page["decisions"]]
                 expected = [
-                    [*record[1:5], int(record[5], 16), record[6]] for record in page["decisions"]
+                    [*record[1:5], int(record[5], 16), record[6], 0] for record in page["decisions"]
                 ]
-                assert context.page(titles, denied) == expected
-                assert [context.select(title, denied) for title in titles] == expected
-                seen |= {record[-1] for record in expected}
+                assert context.page(titles, limits) == expected
+                assert [context.select(title, limits) for title in titles] == expected
+                seen |= {record[-2] for record in expected}
     assert seen == set(REASONS)
 
 
@@ -166,8 +167,8 @@ def test_the_package_decides_what_the_core_decides(vectors: Any) -> None:
                     if bits >> row & 1:
                         limits.setdefault(title, []).append(artwork)
                 titles = [record[0] for record in page["decisions"]]
-                denied = policy.denied(limits)
-                decisions = policy.select_page(context, titles, denied=denied)
+                denied = policy.limits(denied=limits)
+                decisions = policy.select_page(context, titles, limits=denied)
                 for decision, record in zip(decisions, page["decisions"], strict=True):
                     title, _, row, n, total, score, reason = record
                     assert decision.title == title

@@ -14,13 +14,20 @@ import pytest
 
 import edgeart
 from edgeart.cli import main
-from tests.support.bundles import FULL, TITLES, bundle, verified_bundle
+from tests.support.bundles import ATTRIBUTES, CELLS, FULL, TITLES, bundle, rich, verified_bundle
 
 
 @pytest.fixture(params=["f32", "i8"])
 def file(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     path = tmp_path / "policy.edgeart"
     path.write_bytes(verified_bundle(request.param))
+    return str(path)
+
+
+@pytest.fixture
+def rich_file(tmp_path: Path) -> str:
+    path = tmp_path / "rich.edgeart"
+    path.write_bytes(rich())
     return str(path)
 
 
@@ -92,7 +99,7 @@ def test_select_decides_as_the_policy_does(
 ) -> None:
     policy = edgeart.Policy.open(file)
     context = policy.context(FULL, seed=42, unit=7)
-    denied = policy.denied({"title-6": ["art-6-0", "art-6-5"]})
+    limits = policy.limits(denied={"title-6": ["art-6-0", "art-6-5"]})
     given = ["--title", "title-3", "--title", "title-6", "--seed", "42", "--unit", "7", "--all",
              "--deny", "title-6=art-6-0", "--deny", "title-6=art-6-5"]  # fmt: skip
     stored = Path(file).with_suffix(".json")
@@ -102,15 +109,122 @@ def test_select_decides_as_the_policy_does(
         found = run_json(capsys, "select", file, "--context", values, *given)
         assert found["report"] == {"missing": 0, "other": 0, "clipped": 0, "ignored": 0}
         for entry, title in zip(found["decisions"], ("title-3", "title-6"), strict=True):
-            decision = policy.select(context, title, denied=denied)
+            decision = policy.select(context, title, limits=limits)
             for name in ("title", "artwork", "propensity", "score", "reason", "n", "total"):
                 assert entry[name] == getattr(decision, name)
             shown = {c["artwork"]: c["propensity"] for c in entry["candidates"]}
-            assert shown == policy.propensities(context, title, denied=denied)
+            assert shown == policy.propensities(context, title, limits=limits)
     text = run(capsys, "select", file, "--context", json.dumps(FULL), *given)
     assert len({line.index("policy") for line in text.splitlines() if " policy" in line}) == 1
     assert text.count("denied") == 2
     assert text.count("chosen") == 2
+
+
+def test_inspect_tells_what_format_2_adds(
+    file: str, capsys: pytest.CaptureFixture[str], rich_file: str
+) -> None:
+    policy = edgeart.Policy.open(rich_file)
+    found = run_json(capsys, "inspect", rich_file, "--title", "title-3")
+    assert found["digest"] == policy.digest.hex()
+    assert found["tower"] == [layer._asdict() for layer in policy.tower]
+    assert [cell["explorer"]["kind"] for cell in found["cells"]] == ["fixed", "uniform"]
+    assert (found["variance"], found["salt"]) == ("e5m3", "salt-1")
+    assert found["attributes"] == list(ATTRIBUTES)
+    assert found["attributes_of"]["title-3"] == {
+        name: list(policy.artwork_attributes("title-3", name)) for name in TITLES["title-3"]
+    }
+    assert found["title_scale"] == {"title-3": policy.title_scale("title-3")}
+    sections = found["sections"]
+    assert sum(sections.values()) == policy.size
+    assert {"tower", "variances", "masks", "factors"} <= set(sections)
+    assert min(sections.values()) > 0
+    text = run(capsys, "inspect", rich_file, "--title", "title-3")
+    for part in (
+        "holdback: 12.5000% of units, fixed, floor 0",
+        "62.5000% of units in none",
+        "lang_en, lang_de, mature",
+        "12 to 16, relu, f32",
+        "16 to 8, tanh, i8",
+        "e5m3 variances",
+        "thompson, floor 0.01, parameter 1, its parameter times a factor per title",
+        "art-3-2: lang_de, mature",
+    ):
+        assert part in text
+    plain = run_json(capsys, "inspect", file)
+    assert (plain["tower"], plain["cells"], plain["attributes"]) == ([], [], [])
+
+
+def test_select_keeps_to_limits_and_names_the_cell(
+    rich_file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = edgeart.Policy.open(rich_file)
+    limits = policy.limits(
+        required=["lang_en"], forbidden=["mature"],
+        candidates={"title-6": ["art-6-4", "art-6-6", "art-6-1"]},
+    )  # fmt: skip
+    unit = policy.unit_of_cell("random")
+    context = policy.context(FULL, seed=42, unit=unit)
+    given = [
+        "--title", "title-6", "--context", json.dumps(FULL), "--seed", "42", "--unit", str(unit),
+        "--require", "lang_en", "--forbid", "mature", "--candidates", "title-6=art-6-4",
+        "--candidates", "title-6=art-6-6", "--candidates", "title-6=art-6-1",
+    ]  # fmt: skip
+    found = run_json(capsys, "select", rich_file, *given, "--all")
+    (entry,) = found["decisions"]
+    decision = policy.select(context, "title-6", limits=limits)
+    assert (entry["artwork"], entry["n"]) == (decision.artwork, decision.n)
+    assert (entry["cell"], found["cell"]) == ("random", "random")
+    shown = {c["artwork"]: c["propensity"] for c in entry["candidates"]}
+    assert shown == policy.propensities(context, "title-6", limits=limits)
+    assert "cell random" in run(capsys, "select", rich_file, *given)
+
+
+@pytest.mark.parametrize("which", ["linear", "tower"])
+def test_explain_shows_what_speaks_for_the_choice(
+    which: str, file: str, rich_file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = file if which == "linear" else rich_file
+    policy = edgeart.Policy.open(path)
+    context = policy.context({"hour": 9, "taste": {"comedy": 0.7}}, seed=42, unit=7)
+    given = ["--title", "title-6", "--title", "title-0", "--seed", "42", "--unit", "7",
+             "--context", '{"hour": 9, "taste": {"comedy": 0.7}}', "--deny",
+             "title-6=art-6-1"]  # fmt: skip
+    limits = policy.limits(denied={"title-6": ["art-6-1"]})
+    found = run_json(capsys, "explain", path, *given)
+    for entry, title in zip(found["explanations"], ("title-6", "title-0"), strict=True):
+        explanation = policy.explain(context, title, limits=limits)
+        assert (entry["artwork"], entry["runner_up"]) == (
+            explanation.decision.artwork,
+            explanation.runner_up,
+        )
+        assert entry["lead"] == explanation.lead
+        assert entry["baseline"] == explanation.baseline
+        for artwork, expected in zip(entry["artworks"], explanation.artworks, strict=True):
+            assert artwork["features"] == expected.features
+            assert artwork["score"] == expected.score
+    text = run(capsys, "explain", path, *given)
+    explanation = policy.explain(context, "title-6", limits=limits)
+    chosen = explanation.chosen
+    assert chosen is not None
+    lines = text.splitlines()
+    hour = next(line for line in lines if line.startswith("hour "))
+    assert f"{chosen.features['hour']:+.6f}" in hour
+    assert f"{explanation.lead['hour']:+.6f}" in hour
+    assert hour.split()[1] == "9"
+    assert "comedy 0.7" in text
+    assert "(missing)" in text
+    assert f"{chosen.score:+.6f}" in next(line for line in lines if line.startswith("sum"))
+    assert "denied" in text
+    assert "runner-up" in text
+
+
+def test_explain_of_a_title_without_candidates_says_so(
+    rich_file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--title", "title-3", "--require", "mature", "--forbid", "mature"]
+    assert "no artwork may be shown: none" in run(capsys, "explain", rich_file, *given)
+    (entry,) = run_json(capsys, "explain", rich_file, *given)["explanations"]
+    assert (entry["artwork"], entry["artworks"], entry["lead"]) == (None, [], {})
 
 
 def test_an_equals_sign_in_a_denied_title_is_no_obstacle(
@@ -127,6 +241,10 @@ def test_an_equals_sign_in_a_denied_title_is_no_obstacle(
         (["--title", "nobody"], "no title 'nobody'"),
         (["--title", "title-3", "--deny", "title-3=laugh"], "no artwork 'laugh'"),
         (["--title", "title-3", "--context", '{"hour": "nine"}'], "context field 'hour'"),
+        (["--title", "title-3", "--candidates", "title-3=laugh"], "no artwork 'laugh'"),
+        (["--title", "title-3", "--candidates", "nobody=laugh"], "no title 'nobody'"),
+        (["--title", "title-3", "--require", "lang_fr"], "no attribute 'lang_fr'"),
+        (["--title", "title-3", "--forbid", "mature"], "it has none"),
         (["--title", "title-3", "--seed", "-1"], "0 to 2**64 - 1"),
         (["--title", "title-3", "--context", "@nowhere.json"], "cannot read nowhere.json"),
     ],
@@ -148,7 +266,10 @@ def test_what_is_refused_exits_1_and_says_why(
         (["select", "FILE", "--title", "title-3", "--context", "{"], "not JSON"),
         (["select", "FILE", "--title", "title-3", "--context", "[1]"], "JSON object"),
         (["select", "FILE", "--title", "title-3", "--deny", "title-3"], "TITLE=ARTWORK"),
+        (["select", "FILE", "--title", "title-3", "--candidates", "title-3"], "TITLE=ARTWORK"),
+        (["explain", "FILE"], "explain: give at least one --title"),
         (["bench", "FILE", "--titles", "0"], "above 0"),
+        (["log", "FILE", "--bundle", "FILE"], "--why and --bundle go together"),
         (["inspect"], "required: file"),
         (["choose", "FILE"], "invalid choice"),
     ],
@@ -179,12 +300,26 @@ def test_bench_times_every_call(file: str, capsys: pytest.CaptureFixture[str]) -
     assert "p99.9 µs" in run(capsys, *given)
 
 
+def test_bench_times_the_policy_s_own_explorer(
+    rich_file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--titles", "5", "--seconds", "0.01"]
+    notes = run_json(capsys, "bench", rich_file, *given)["notes"]
+    assert "policy: thompson, i8 rows of 8, 2 layers, 12 slots" in notes
+    Path(rich_file).write_bytes(rich(cells=["s", ["all", 1.0, CELLS[1][2]]]))
+    notes = run_json(capsys, "bench", rich_file, *given)["notes"]
+    assert "a cell's explorer is timed" in notes[0]
+    assert notes[1].startswith("policy: all, ")
+
+
 def test_help_teaches_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in (["--help"], ["select", "--help"]):
+    for arguments in (["--help"], ["select", "--help"], ["explain", "--help"], ["log", "--help"]):
         with pytest.raises(SystemExit) as caught:
             main(arguments)
         assert caught.value.code == 0
-        assert "edgeart select policy.edgeart --title title-7" in capsys.readouterr().out
+        text = capsys.readouterr().out
+        assert "edgeart select policy.edgeart --title title-7" in text
+        assert "edgeart log app/feedback --why" in text
 
 
 def test_the_command_runs_as_a_process_and_bears_a_closed_pipe(file: str) -> None:

@@ -124,7 +124,7 @@ def test_other_bytes_are_no_bundle_and_a_newer_format_asks_for_an_upgrade() -> N
         edgeart.Policy.from_bytes(b"<html>not found</html>")
     assert (caught.value.status, caught.value.offset) == ("EA_E_MAGIC", 0)
     data = bundle()
-    newer = fix_crc(data[:9] + b"\x02" + data[10:])
+    newer = fix_crc(data[:9] + b"\x03" + data[10:])
     with pytest.raises(edgeart.BundleError, match="upgrade edgeart") as caught:
         edgeart.Policy.from_bytes(newer)
     assert (caught.value.status, caught.value.offset) == ("EA_E_VERSION", 9)
@@ -169,7 +169,7 @@ def test_native_memory_is_refused_by_pickle_and_copy(
     policy: edgeart.Policy, context: edgeart.Context
 ) -> None:
     page = policy.select_page(context, ["title-3"])
-    for thing in (policy, context, page, page[0], policy.page_titles([]), policy.denied({})):
+    for thing in (policy, context, page, page[0], policy.page_titles([]), policy.limits()):
         with pytest.raises(TypeError, match="cannot be pickled"):
             pickle.dumps(thing)
         with pytest.raises(TypeError, match="cannot be pickled"):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import edgeart
@@ -157,10 +157,10 @@ def test_raw_holds_24_bytes_a_decision(policy: edgeart.Policy, context: edgeart.
     page = policy.select_page(context, ["title-3", "nobody"])
     assert page.raw.readonly
     assert len(page.raw) == 48
-    found, unknown = struct.iter_unpack("=IIIIfI", page.raw)
+    found, unknown = struct.iter_unpack("=IIIIfHH", page.raw)
     decision = page[0]
-    assert found == (3, decision.row, decision.n, decision.total, decision.score, 0)
-    assert unknown == (2**32 - 1, 2**32 - 1, 0, 2**31, 0.0, 40)
+    assert found == (3, decision.row, decision.n, decision.total, decision.score, 0, 0)
+    assert unknown == (2**32 - 1, 2**32 - 1, 0, 2**31, 0.0, 40, 0)
 
 
 def test_pages_do_not_share_results(policy: edgeart.Policy) -> None:
@@ -245,27 +245,3 @@ def test_a_str_is_no_page(policy: edgeart.Policy, context: edgeart.Context) -> N
                  lambda: policy.page_titles("title-3")):  # fmt: skip
         with pytest.raises(TypeError, match="sequence of title ids"):
             call()
-
-
-@settings(max_examples=30)
-@given(st.sampled_from(list(POLICIES)), st.sampled_from(list(TITLES)), st.integers(0, 23))
-def test_an_explanation_adds_up_to_the_score(which: tuple[str, str], title: str, hour: int) -> None:
-    policy = POLICIES[which]
-    context = policy.context(FULL | {"hour": hour}, seed=1)
-    explanation = policy.explain(context, title)
-    candidates = policy.candidates(context, title)
-    assert explanation.title == title
-    assert tuple(a.artwork for a in explanation.artworks) == candidates.artworks
-    for artwork, score in zip(explanation.artworks, candidates.scores, strict=True):
-        assert list(artwork.features) == ["hour", "country", "taste", "embedding"]
-        parts = [artwork.bias, artwork.intercept, *artwork.features.values()]
-        assert artwork.score == score
-        assert sum(parts) == pytest.approx(score, abs=4e-7 * (1 + sum(map(abs, parts))))
-        assert artwork.propensity == policy.propensities(context, title)[artwork.artwork]
-
-
-def test_a_missing_feature_explains_nothing() -> None:
-    policy = POLICIES["f32", "greedy"]
-    for artwork in policy.explain(policy.context({}, seed=1), "title-6").artworks:
-        assert artwork.features["country"] == artwork.features["embedding"] == 0.0
-        assert artwork.features["hour"] != 0.0  # its indicator slot is on

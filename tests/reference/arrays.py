@@ -4,13 +4,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from . import limits
 from .binary import from_bits32, is_clean
 from .msgpack import Reader, Value
 from .refused import Refused
+
+NAME_FIRST = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+NAME_REST = NAME_FIRST + b"._-"
+STRIDES = {"f32": 8, "i8": 16}
+"""Of what the length of a row is a multiple, by the kind of its elements."""
 
 
 def check_utf8(text: bytes, at: int) -> None:
@@ -43,6 +49,14 @@ class Integers:
                 raise Refused("EA_E_ORDER", self.offset(position))
 
 
+Rows = tuple[tuple[float, ...], ...]
+"""Rows of stride elements; codes are integers."""
+
+
+def _split(values: Sequence[float], stride: int) -> Rows:
+    return tuple(tuple(values[at : at + stride]) for at in range(0, len(values), stride))
+
+
 @dataclass(frozen=True)
 class Table:
     """A string table with the offset of each string."""
@@ -69,6 +83,32 @@ class BundleReader(Reader):
         if value.bytes != expected.encode():
             raise Refused("EA_E_KEY", value.at)
 
+    def name(self) -> Value:
+        """The name of a policy or of a cell."""
+        value = self.string(1, limits.NAME_LENGTH)
+        text = value.bytes
+        if text[0] not in NAME_FIRST or any(byte not in NAME_REST for byte in text):
+            raise Refused("EA_E_RANGE", value.at)
+        return value
+
+    def word(self, *words: str) -> tuple[str, int]:
+        """One of these words, and its offset."""
+        value = self.string(0, limits.DOCUMENT_BYTES)
+        text = value.bytes.decode()
+        if text not in words:
+            raise Refused("EA_E_KEY", value.at)
+        return text, value.at
+
+    def kind(self, entry: Value, known: Collection[str]) -> str:
+        """The first element of a `[kind, …]`, before the number of elements is judged."""
+        if entry.count == 0:
+            raise Refused("EA_E_TYPE", entry.at)
+        value = self.string(0, limits.DOCUMENT_BYTES)
+        kind = value.bytes.decode()
+        if kind not in known:
+            raise Refused("EA_E_UNSUPPORTED", value.at)
+        return kind
+
     def unsigned(self, least: int, most: int, status: str) -> int:
         """An unsigned integer; status is given for one outside of least to most."""
         value = self.read("uint")
@@ -87,8 +127,10 @@ class BundleReader(Reader):
             raise Refused("EA_E_RANGE", value.at)
         return x
 
-    def array(self, size: int, count: int | None, most: int = 0) -> tuple[int, bytes]:
-        """Offset and data of an array of count elements of size bytes.
+    def array(
+        self, size: int, count: int | Collection[int] | None, most: int = 0
+    ) -> tuple[int, bytes]:
+        """Offset and data of an array of count elements of size bytes, or of one of these counts.
 
         Without count the array's length is the count, and at most `most`.
         """
@@ -98,53 +140,57 @@ class BundleReader(Reader):
         value = self.read("bin")
         padding = -value.start % 64
         length = len(value.bytes) - padding
-        if length < 0 or length % size or (count is not None and length != count * size):
+        counts = (count,) if isinstance(count, int) else count
+        if length < 0 or length % size or (counts is not None and length // size not in counts):
             raise Refused("EA_E_LENGTH", at)
         if count is None and length // size > most:
             raise Refused("EA_E_LIMIT", at)
         for index, byte in enumerate(value.bytes[:padding]):
             if byte:
-                # The specification names no offset here; taken as the byte that is not zero.
                 raise Refused("EA_E_PADDING", value.start + index)
         return value.start + padding, value.bytes[padding:]
 
-    def integers(self, size: int, count: int | None, most: int = 0) -> Integers:
+    def integers(self, size: int, count: int | Collection[int] | None, most: int = 0) -> Integers:
         """An array of unsigned integers."""
         start, data = self.array(size, count, most)
         values = (data[at : at + size] for at in range(0, len(data), size))
         return Integers(start, size, tuple(int.from_bytes(value, "little") for value in values))
 
-    def floats(self, count: int, least: float = -math.inf) -> list[float]:
+    def floats(self, count: int | Collection[int], least: float = -math.inf) -> tuple[float, ...]:
         """An array of clean binary32, none below least."""
         array = self.integers(4, count)
         for index, bits in enumerate(array.values):
             if not is_clean(bits) or from_bits32(bits) < least:
                 raise Refused("EA_E_RANGE", array.offset(index))
-        return [from_bits32(bits) for bits in array.values]
+        return tuple(from_bits32(bits) for bits in array.values)
 
-    def float_rows(self, count: int, k: int) -> list[list[float]]:
-        """f32 weights: rows of k clean binary32 and zeros up to a multiple of 8."""
-        stride = -(-k // 8) * 8
+    def rows(self, kind: str, count: int, k: int) -> Rows:
+        """Rows of k weights and zeros up to the stride, `f32` or `i8`."""
+        return self.float_rows(count, k) if kind == "f32" else self.code_rows(count, k)
+
+    def float_rows(self, count: int, k: int) -> Rows:
+        """Rows of k clean binary32 and zeros up to a multiple of 8."""
+        stride = -(-k // STRIDES["f32"]) * STRIDES["f32"]
         array = self.integers(4, count * stride)
         for index, bits in enumerate(array.values):
             if index % stride >= k and bits:
                 raise Refused("EA_E_PADDING", array.offset(index))
             if not is_clean(bits):
                 raise Refused("EA_E_RANGE", array.offset(index))
-        values = [from_bits32(bits) for bits in array.values]
-        return [values[at : at + stride] for at in range(0, len(values), stride)]
+        return _split([from_bits32(bits) for bits in array.values], stride)
 
-    def code_rows(self, count: int, k: int) -> list[list[int]]:
-        """i8 weights: rows of k codes from −127 to 127 and zeros up to a multiple of 16."""
-        stride = -(-k // 16) * 16
+    def code_rows(self, count: int, k: int, *, signed: bool = True) -> Rows:
+        """Rows of k codes, signed from −127 to 127, and zeros up to a multiple of 16."""
+        stride = -(-k // STRIDES["i8"]) * STRIDES["i8"]
         array = self.integers(1, count * stride)
         for index, code in enumerate(array.values):
             if index % stride >= k and code:
                 raise Refused("EA_E_PADDING", array.offset(index))
-            if code == 128:  # −128
+            if signed and code == 128:  # −128
                 raise Refused("EA_E_RANGE", array.offset(index))
-        values = [code - 256 if code > 128 else code for code in array.values]
-        return [values[at : at + stride] for at in range(0, len(values), stride)]
+        return _split(
+            [code - 256 if signed and code > 128 else code for code in array.values], stride
+        )
 
     def table(
         self, name: str, longest: int, *, least: int, count: int | None = None, most: int = 0

@@ -11,25 +11,27 @@ from __future__ import annotations
 
 import struct
 
+_BINARY32, _UNSIGNED32 = struct.Struct("<f"), struct.Struct("<I")
+
 SMALLEST = 2.0**-50
 """The least magnitude a value may have besides 0."""
 
 
 def round32(x: float) -> float:
     """The binary32 nearest to x, ties to even. |x| must be below the binary32 overflow limit."""
-    rounded: float = struct.unpack("<f", struct.pack("<f", x))[0]
+    rounded: float = _BINARY32.unpack(_BINARY32.pack(x))[0]
     return rounded
 
 
 def bits32(x: float) -> int:
     """The bits of a binary32 as an unsigned integer."""
-    bits: int = struct.unpack("<I", struct.pack("<f", x))[0]
+    bits: int = _UNSIGNED32.unpack(_BINARY32.pack(x))[0]
     return bits
 
 
 def from_bits32(bits: int) -> float:
     """The binary32 that has these bits."""
-    x: float = struct.unpack("<f", struct.pack("<I", bits))[0]
+    x: float = _BINARY32.unpack(_UNSIGNED32.pack(bits))[0]
     return x
 
 

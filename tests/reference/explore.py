@@ -6,42 +6,42 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from .exponential import exp
 from .features import Explorer
+from .thompson import best_probabilities
 
 TOTAL = 2**31
 """What the integers of a title add up to."""
 
-LN2_HIGH = float.fromhex("0x1.62e42fee00000p-1")
-LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")
-COEFFICIENTS = [1 / math.factorial(j) for j in range(14)]  # Python rounds this quotient once
 
+def integers(
+    explorer: Explorer, scores: Sequence[float], variances: Sequence[float] | None = None
+) -> list[int]:
+    """The integers n of candidates with these scores, in row order; their sum is 2³¹.
 
-def exp(x: float) -> float:
-    """The exponential of x ≤ 0, as written down in decision.md §5."""
-    if x < -64:
-        return 0.0
-    k = math.trunc(x * 1.4426950408889634 - 0.5)
-    r = (x - k * LN2_HIGH) - k * LN2_LOW
-    p = COEFFICIENTS[13]
-    for j in range(12, -1, -1):
-        p = p * r + COEFFICIENTS[j]
-    return math.ldexp(p, k)
-
-
-def integers(explorer: Explorer, scores: Sequence[float]) -> list[int]:
-    """The integers n of candidates with these scores, in row order; their sum is 2³¹."""
+    variances: needed by `thompson` and `ucb` alone.
+    """
     count = len(scores)
     floor = min(math.floor(explorer.floor * TOTAL), TOTAL // count)
     rest = TOTAL - count * floor
     best = scores.index(max(scores))  # the lowest of several
     anchor = 0 if explorer.kind in ("fixed", "uniform") else best
-    p = probabilities(explorer, scores, best)
+    if explorer.kind == "ucb":
+        assert variances is not None, "ucb needs variances"
+        bounds = [
+            score + explorer.parameter * math.sqrt(variance)
+            for score, variance in zip(scores, variances, strict=True)
+        ]
+        anchor = bounds.index(max(bounds))
+    p = probabilities(explorer, scores, variances, best)
     n = [floor + math.trunc(p[i] * rest) if i != anchor else 0 for i in range(count)]
     n[anchor] = TOTAL - sum(n)
     return n
 
 
-def probabilities(explorer: Explorer, scores: Sequence[float], best: int) -> list[float]:
+def probabilities(
+    explorer: Explorer, scores: Sequence[float], variances: Sequence[float] | None, best: int
+) -> list[float]:
     """The p of every candidate; the anchor's is not used, since it gets what is left."""
     count = len(scores)
     gaps = [scores[best] - score for score in scores]
@@ -57,4 +57,7 @@ def probabilities(explorer: Explorer, scores: Sequence[float], best: int) -> lis
         return [term / z for term in e]
     if explorer.kind == "squarecb":
         return [1 / (count + explorer.parameter * gap) for gap in gaps]
-    return [0.0] * count  # fixed, greedy
+    if explorer.kind == "thompson":
+        assert variances is not None, "thompson needs variances"
+        return best_probabilities(gaps, [explorer.parameter * math.sqrt(v) for v in variances])
+    return [0.0] * count  # fixed, greedy, ucb

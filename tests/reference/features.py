@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the two small lists of a bundle: the explorer and the features (bundle.md §5, §6)."""
+"""Reads explorers and the list of features (bundle.md §5, §6)."""
 
 from __future__ import annotations
 
@@ -48,22 +48,26 @@ EXPLORERS: dict[str, tuple[float, float] | None] = {
     "epsilon_greedy": (0.0, 1.0),
     "softmax": (2.0**-20, 2.0**20),
     "squarecb": (0.0, 2.0**40),
+    "thompson": (2.0**-20, 2.0**20),
+    "ucb": (2.0**-20, 2.0**20),
 }
 """Each kind's range of its parameter, if it has one."""
+
+UNCERTAIN = ("thompson", "ucb")
+"""The kinds that need variances; format 1 has neither."""
+
+SCALED = ("softmax", "squarecb", "thompson", "ucb")
+"""The kinds whose parameter a title may have a factor of."""
 
 FEATURE_FIELDS = {"number": 6, "category": 3, "weights": 3, "vector": 4}
 """Each kind's number of list elements."""
 
 
-def read_explorer(body: BundleReader) -> Explorer:
+def read_explorer(body: BundleReader, version: int) -> Explorer:
     """`[kind, floor, parameter…]`; the length of the list is judged once the kind is known."""
     entry = body.read("list")
-    if entry.count == 0:
-        raise Refused("EA_E_TYPE", entry.at)
-    kind_at = body.at
-    kind = body.string(0, limits.DOCUMENT_BYTES).bytes.decode()
-    if kind not in EXPLORERS:
-        raise Refused("EA_E_UNSUPPORTED", kind_at)
+    known = [kind for kind in EXPLORERS if version > 1 or kind not in UNCERTAIN]
+    kind = body.kind(entry, known)
     allowed = EXPLORERS[kind]
     if entry.count != (2 if allowed is None else 3):
         raise Refused("EA_E_TYPE", entry.at)
@@ -89,12 +93,7 @@ def read_features(body: BundleReader) -> tuple[Feature, ...]:
 
 def _read_feature(body: BundleReader, taken: set[bytes]) -> Feature:
     entry = body.read("list")
-    if entry.count == 0:
-        raise Refused("EA_E_TYPE", entry.at)
-    kind_at = body.at
-    kind = body.string(0, limits.DOCUMENT_BYTES).bytes.decode()
-    if kind not in FEATURE_FIELDS:
-        raise Refused("EA_E_UNSUPPORTED", kind_at)
+    kind = body.kind(entry, FEATURE_FIELDS)
     if entry.count != FEATURE_FIELDS[kind]:
         raise Refused("EA_E_TYPE", entry.at)
     value = body.string(1, limits.FEATURE_NAME)

@@ -17,6 +17,7 @@ from typing import Any
 from .crc32c import crc32c
 from .generate_contexts import context_vectors
 from .generate_decisions import explore_vectors, policy_vectors
+from .generate_format2 import format2_vectors, math_vectors, uncertain_vectors
 from .generate_hostile import hostile_vectors
 from .hexed import hex32, hex64
 from .siphash import H, domain, draw_key, title_hash
@@ -71,8 +72,10 @@ FILES: dict[str, Callable[[], dict[str, Any]]] = {
     "hash.json": hash_vectors,
     "crc32c.json": crc_vectors,
     "context.json": context_vectors,
-    "explore.json": explore_vectors,
+    "math.json": math_vectors,
+    "explore.json": lambda: explore_vectors() | uncertain_vectors(),
     "policy.json": policy_vectors,
+    "policy2.json": format2_vectors,
     "hostile.json": hostile_vectors,
 }
 

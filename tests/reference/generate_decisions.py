@@ -9,7 +9,7 @@ from typing import Any
 from . import sample
 from .binary import round32, tiny
 from .bundle import open_bundle
-from .decide import Context, context_hash, prepare, select
+from .decide import Context, Limits, context_hash, prepare, select
 from .explore import integers
 from .features import Explorer
 from .hexed import base64_of, hex64, hexf32, hexf64
@@ -75,7 +75,8 @@ def explore_vectors() -> dict[str, Any]:
                 )
     return {
         "about": "decision.md §5. scores: name of a list; floor and parameter: bits of binary64 "
-        "(parameter 0 for kinds without).",
+        "(parameter 0 for kinds without). uncertain: the kinds that need variances, pair: name of "
+        "lists of scores and variances.",
         "scores": [
             {"name": name, "bits": [hexf32(score) for score in its]}
             for name, its in _score_lists().items()
@@ -87,7 +88,7 @@ def explore_vectors() -> dict[str, Any]:
 def _decisions(context: Context, titles: list[str], denied: bytes) -> dict[str, Any]:
     records = []
     for title in titles:
-        decision = select(context, title, denied)
+        decision = select(context, title, Limits(denied))
         records.append(
             [
                 title,

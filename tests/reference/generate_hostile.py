@@ -14,10 +14,13 @@ from typing import Any
 from .bundle import open_bundle
 from .hexed import base64_of
 from .hostile_body import body_cases
+from .hostile_cells import cell_cases
 from .hostile_document import document_cases
+from .hostile_format2 import format2_cases
 from .hostile_numbers import number_cases
 from .hostile_parts import BASES, Case
 from .hostile_tables import table_cases
+from .hostile_tower import tower_cases
 from .refused import Refused
 from .write import fix_crc
 
@@ -90,6 +93,7 @@ def unpatch(bases: list[bytes], patch: dict[str, Any]) -> bytes:
 def hostile_cases() -> tuple[Case, ...]:
     """Every case; raises AssertionError where the reference and the stated verdict differ."""
     cases = [*document_cases(), *body_cases(), *table_cases(), *number_cases()]
+    cases += [*format2_cases(), *cell_cases(), *tower_cases()]
     for case in cases:
         got = verdict(case.data)
         if got != (case.status, case.offset):

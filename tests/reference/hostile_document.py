@@ -45,12 +45,12 @@ def _versions() -> list[Case]:
         raw("no format", MAGIC, "EA_E_TRUNCATED", 9),
         raw("format cut", MAGIC + b"\xcd\x00", "EA_E_TRUNCATED", 9),
     ]
-    for version in (0, 2, 127, 255, 2**16, 2**32, 2**64 - 1):
+    for version in (0, 3, 127, 255, 2**16, 2**32, 2**64 - 1):
         data = build(I8, version=version).data
         cases.append(raw(f"format {version}", data, "EA_E_VERSION", 9))
-    newer = GOOD.data[:9] + b"\x02" + GOOD.data[10:]
-    cases.append(raw("format 2 and a wrong checksum", newer, "EA_E_VERSION", 9))
-    cases.append(raw("format 2 and nothing more", newer[:10], "EA_E_VERSION", 9))
+    newer = GOOD.data[:9] + b"\x03" + GOOD.data[10:]
+    cases.append(raw("format 3 and a wrong checksum", newer, "EA_E_VERSION", 9))
+    cases.append(raw("format 3 and nothing more", newer[:10], "EA_E_VERSION", 9))
     types = {
         "nil": b"\xc0", "-1": b"\xff", "int 8": b"\xd0\x01", "boolean": b"\xc3",
         "a string": b"\xa11", "float 64": b"\xcb\x3f\xf0" + bytes(6), "a list": b"\x91\x01",

@@ -5,30 +5,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .hostile_parts import F32, I8, Case, accepted, damaged, element, raw
+from .hostile_parts import F32, I8, Case, accepted, array_of, changed_at, damaged, element, raw
 from .write import Array, Field, build, f32s, fix_crc, u32s
 
 STRIDE = 16
 
 
+UNCLEAN = {
+    "NaN": 0x7FC00000, "infinity": 0x7F800000, "-infinity": 0xFF800000, "-0": 0x80000000,
+    "a subnormal": 1, "below 2**-50": 0x267FFFFF, "2**20": 0x49800000, "-2**20": 0xC9800000,
+}  # fmt: skip
+
+
 def _set(name: str, base: Sequence[Field], at: int, new: bytes) -> Array:
-    its = dict(base)[name]
-    assert isinstance(its, Array)
-    return Array(its.data[:at] + new + its.data[at + len(new) :])
+    return changed_at(array_of(base, name), at, new)
 
 
 def number_cases() -> list[Case]:
     """Every array of numbers that act on a score."""
     cases = []
-    unclean = {
-        "NaN": 0x7FC00000, "infinity": 0x7F800000, "-infinity": 0xFF800000, "-0": 0x80000000,
-        "a subnormal": 1, "below 2**-50": 0x267FFFFF, "2**20": 0x49800000, "-2**20": 0xC9800000,
-    }  # fmt: skip
     places = [("weights", F32, 13), ("bias", F32, 0), ("bias", I8, 5), ("scales", I8, 3)]
     for name, base, index in places:
         label = f"{name} of {'f32' if base is F32 else 'i8'}"
         at = element(name, 4, index)
-        for what, bits in unclean.items():
+        for what, bits in UNCLEAN.items():
             slot = 3 if name == "weights" else index
             array = _set(name, base, 4 * slot, u32s([bits]))
             where = element(name, 4, slot)

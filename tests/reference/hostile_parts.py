@@ -10,7 +10,7 @@ from typing import Any
 from .bundle import open_bundle
 from .decide import context_hash, prepare
 from .msgpack import Reader
-from .write import Document, Field, build, fields, fix_crc, pack, replace
+from .write import Array, Document, Field, build, fields, fix_crc, pack, replace
 
 FEATURES: list[list[Any]] = [
     ["number", "hour", 12.0, 6.0, 8.0, True],
@@ -54,7 +54,47 @@ F32 = _with_vector(
     }
 )
 EMPTY = fields({})
-BASES = [build(body).data for body in (I8, F32, EMPTY)]
+TOWERED = _with_vector(
+    {
+        "name": "row",
+        "sequence": 12,
+        "meta": {"made": "by hand"},
+        "explorer": ["thompson", 0.01, 1.0],
+        "cells": [
+            "salt", ["holdback", 0.05, ["fixed", 0.0]], ["bold", 0.125, ["ucb", 0.0, 2.0]]
+        ],
+        "features": FEATURES,
+        "tower": [
+            ["relu", 5, "f32", [[(i * 5 + o * 3) % 17 / 8 - 1 for o in range(5)] for i in range(K)],
+             [0.5, -0.5, 0.0, 0.25, 1.0]],
+            ["tanh", 3, "i8", [[(i * 37 + o * 11) % 255 - 127 for o in range(3)] for i in range(5)],
+             [0.01, 0.0, 0.25], [0.5, -0.5, 0.0]],
+        ],
+        "attributes": ["mature", "german"],
+        "titles": TITLES,
+        "title_scale": [0.5, 1.0, 2.0],
+        "masks": [0, 1, 2, 3, 0, 2],
+        "rows": "i8",
+        "weights": [[(row * 37 + slot * 11) % 255 - 127 for slot in range(3)] for row in range(6)],
+        "scales": [0.01, 0.02, 0.0, 0.5, 1.0, 0.25],
+        "bias": [0.5, -0.5, 0.0, 0.25, 1.0, -1.0],
+        "variance": {"codes": [[row * 40, row, 255 - row] for row in range(6)], "scale": 0.5},
+    }
+)  # fmt: skip
+PLAIN = _with_vector(
+    {
+        "name": "row",
+        "sequence": 12,
+        "format": 2,
+        "explorer": ["softmax", 0.0, 0.5],
+        "features": FEATURES,
+        "titles": TITLES,
+        "weights": [[(row * 5 + slot * 3) % 17 / 8 - 1 for slot in range(K)] for row in range(6)],
+        "bias": [0.5, -0.5, 0.0, 0.25, 1.0, -1.0],
+    }
+)
+BASES = [build(body).data for body in (I8, F32, EMPTY, TOWERED, PLAIN)]
+"""Format 1 of either kind of rows, nothing at all; format 2 with all it has and with none of it."""
 
 Offset = Callable[[Document], int]
 
@@ -97,6 +137,28 @@ def item(name: str, *path: int) -> Offset:
         return at
 
     return offset
+
+
+def nested(name: str, path: Sequence[int], size: int, index: int) -> Offset:
+    """The offset of an element of an array inside of lists."""
+
+    def offset(document: Document) -> int:
+        start = item(name, *path)(document) + 5
+        return start + -start % 64 + size * index
+
+    return offset
+
+
+def array_of(base: Sequence[Field], name: str) -> Array:
+    """An array of a body."""
+    its = dict(base)[name]
+    assert isinstance(its, Array)
+    return its
+
+
+def changed_at(array: Array, at: int, new: bytes) -> Array:
+    """The array with these bytes from `at` on."""
+    return Array(array.data[:at] + new + array.data[at + len(new) :])
 
 
 def _list_head(first: int) -> int:

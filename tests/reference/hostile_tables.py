@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .hostile_parts import (
@@ -14,6 +14,7 @@ from .hostile_parts import (
     Case,
     Offset,
     accepted,
+    array_of,
     damaged,
     element,
     value,
@@ -44,8 +45,10 @@ GOOD_TEXT = ["\x00", "\x7f", "\x80", "߿", "ࠀ", "퟿", "\ue000", "￿", "𐀀"
 
 def table_cases() -> list[Case]:
     """Every array and every string table."""
+    fewer = Array(b"", padding=b"")
     return [
-        *_array_forms(),
+        *array_forms(I8, ARRAYS),
+        damaged("word_ends: nothing at all", "EA_E_LENGTH", value("word_ends"), word_ends=fewer),
         *_text_forms(),
         *_words(),
         *_title_ids(),
@@ -54,17 +57,12 @@ def table_cases() -> list[Case]:
     ]
 
 
-def _data(name: str) -> bytes:
-    its = BODY[name]
-    assert isinstance(its, Array)
-    return its.data
-
-
-def _array_forms() -> list[Case]:
+def array_forms(base: Sequence[Field], names: Iterable[str]) -> list[Case]:
+    """Arrays of a body of another form, length or padding, by default of the i8 bundle."""
     cases = []
-    good = build(I8)
-    for name in ARRAYS:
-        at, data = value(name), _data(name)
+    good = build(base)
+    for name in names:
+        at, data = value(name), array_of(base, name).data
         place = good.places[name]
         zeros = bytes(place.data - place.value - 5)
         longer = Array(data + bytes(4 if name == "title_ends" else 1))
@@ -80,24 +78,24 @@ def _array_forms() -> list[Case]:
             ("with 64 zeros more", "EA_E_LENGTH", Array(data, padding=zeros + bytes(64))),
         ]
         if name != "title_ends":
-            cases.append(damaged(f"{name}: much longer", "EA_E_LENGTH", at, {name: longer}))
+            much = damaged(f"{name}: much longer", "EA_E_LENGTH", at, {name: longer}, base=base)
+            cases.append(much)
         for what, status, form in wrong:
             # Without data, or longer by whole entries, title_ends declares another T.
             if name == "title_ends" and what in ("without data", "with 64 zeros more"):
                 continue
-            cases.append(damaged(f"{name}: {what}", status, at, {name: form}))
+            cases.append(damaged(f"{name}: {what}", status, at, {name: form}, base=base))
         if zeros:
             for index in {0, len(zeros) - 1}:
                 dirty = zeros[:index] + b"\1" + zeros[index + 1 :]
                 array = Array(data, padding=dirty)
                 where = value(name, 5 + index)
                 what = f"{name}: padding byte {index} is 1"
-                cases.append(damaged(what, "EA_E_PADDING", where, {name: array}))
+                cases.append(damaged(what, "EA_E_PADDING", where, {name: array}, base=base))
             missing = Array(data, padding=zeros[:-1])
-            cases.append(damaged(f"{name}: padding too short", "EA_E_LENGTH", at, {name: missing}))
-    fewer = Array(b"", padding=b"")
-    first = damaged("word_ends: nothing at all", "EA_E_LENGTH", value("word_ends"), word_ends=fewer)
-    return [*cases, first]
+            what = f"{name}: padding too short"
+            cases.append(damaged(what, "EA_E_LENGTH", at, {name: missing}, base=base))
+    return cases
 
 
 def _text_forms() -> list[Case]:

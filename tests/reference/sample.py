@@ -81,17 +81,22 @@ def policy(
         "features": described,
         "titles": made,
         "rows": rows,
-        "bias": [clean(random_, 0.2) for _ in range(count)],
     }
+    return result | numbers(random_, rows, count, k)
+
+
+def numbers(random_: random.Random, rows: str, count: int, k: int) -> dict[str, Any]:
+    """Bias, weights and, for i8, scales of a description: count rows of k."""
+    bias = [clean(random_, 0.2) for _ in range(count)]
     if rows == "f32":
-        result["weights"] = [[clean(random_, 0.5) for _ in range(k)] for _ in range(count)]
-    else:
-        result["weights"] = [
-            [random_.choice([-127, 127, 0, random_.randint(-127, 127)]) for _ in range(k)]
-            for _ in range(count)
-        ]
-        result["scales"] = [abs(clean(random_, 0.01)) for _ in range(count)]
-    return result
+        weights = [[clean(random_, 0.5) for _ in range(k)] for _ in range(count)]
+        return {"bias": bias, "weights": weights}
+    codes = [
+        [random_.choice([-127, 127, 0, random_.randint(-127, 127)]) for _ in range(k)]
+        for _ in range(count)
+    ]
+    scales = [abs(clean(random_, 0.01)) for _ in range(count)]
+    return {"bias": bias, "weights": codes, "scales": scales}
 
 
 def value(random_: random.Random, feature: list[Any]) -> object:

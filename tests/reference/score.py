@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the vector u to one score for each row (decision.md §4)."""
+"""From the vector u to a score and a variance for each row (decision.md §4.2, §4.3)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .binary import round32
+from .binary import from_bits32, round32, tiny
 from .bundle import Bundle
 
 
@@ -22,16 +22,40 @@ def scores(bundle: Bundle, u: Sequence[float]) -> list[float]:
     ]
 
 
-def score_f32(u: Sequence[float], row: Sequence[float], bias: float) -> float:
-    """Eight strided lanes and one reduction tree; each operation rounds to binary32."""
+def variances(bundle: Bundle, u: Sequence[float]) -> list[float] | None:
+    """The variances of all rows, binary32; None for a policy without."""
+    if bundle.variance == "none":
+        return None
+    s = [tiny(round32(element * element)) for element in u]
+    return [
+        tiny(round32(dot(s, [variance_of(code) for code in row]) * bundle.variance_scale))
+        for row in bundle.variance_codes
+    ]
+
+
+def variance_of(code: float) -> float:
+    """The number that a code of `e5m3` stands for, before the factor of all (bundle.md §4.1)."""
+    return from_bits32(int(code) * 2**20 + 96 * 2**23) if code else 0.0
+
+
+def lanes(terms: Sequence[float]) -> float:
+    """Sums of binary32 in eight strided lanes and one reduction tree."""
     a = [0.0] * 8
-    for i, weight in enumerate(row):
-        # From k on both factors are 0, and adding +0 changes no lane.
-        product = round32(u[i] * weight) if i < len(u) else 0.0
-        a[i % 8] = round32(a[i % 8] + product)
+    for i, its in enumerate(terms):
+        a[i % 8] = round32(a[i % 8] + its)
     b = [round32(a[lane] + a[lane + 4]) for lane in range(4)]
-    tree = round32(round32(b[0] + b[2]) + round32(b[1] + b[3]))
-    return round32(tree + bias)
+    return round32(round32(b[0] + b[2]) + round32(b[1] + b[3]))
+
+
+def dot(u: Sequence[float], row: Sequence[float]) -> float:
+    """The sum of products; each operation rounds to binary32."""
+    # From k on both factors are 0, and adding +0 changes no lane.
+    return lanes([round32(a * b) for a, b in zip(u, row, strict=False)])
+
+
+def score_f32(u: Sequence[float], row: Sequence[float], bias: float) -> float:
+    """Of a row of binary32."""
+    return round32(dot(u, row) + bias)
 
 
 def quantise(u: Sequence[float]) -> tuple[list[int], float]:

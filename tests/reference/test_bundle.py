@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.reference import sample
+from tests.reference import sample, sample_format2
 from tests.reference.bundle import open_bundle
 from tests.reference.crc32c import crc32c
 from tests.reference.generate_hostile import verdict
@@ -22,6 +22,9 @@ SEEDS = st.integers(0, 2**64 - 1)
 def described(seed: int) -> dict[str, Any]:
     random_ = sample.seeded(seed)
     rows = random_.choice(["f32", "i8"])
+    if random_.random() < 0.5:
+        explorer = random_.choice([*sample.EXPLORERS, *sample_format2.EXPLORERS])
+        return sample_format2.policy(random_, explorer=explorer, rows=rows, titles=3, most=5)
     return sample.policy(random_, explorer=random_.choice(sample.EXPLORERS), rows=rows, titles=3)
 
 
@@ -39,11 +42,40 @@ def test_a_description_is_read_back(seed: int) -> None:
     assert list(bundle.scales) == description.get("scales", [])
     assert list(bundle.bias) == description["bias"]
     features = description["features"]
-    assert bundle.k == sample.slots(features)
+    tower = description.get("tower", [])
+    assert bundle.k == (tower[-1][1] if tower else sample.slots(features))
     for feature, (its_kind, name, *rest) in zip(bundle.features, features, strict=True):
         assert (feature.kind, feature.name) == (its_kind, name.encode())
         if its_kind in ("category", "weights"):
             assert [word.decode() for word in feature.words] == rest[0]
+
+
+@given(SEEDS)
+def test_what_format_2_adds_is_read_back(seed: int) -> None:
+    description = described(seed)
+    bundle = open_bundle(write(description))
+    assert bundle.version == description.get("format", 1)
+    salt, *cells = description.get("cells", [""])
+    assert bundle.cells.salt == salt.encode()
+    for cell, (name, share, (kind, floor, *parameter)) in zip(
+        bundle.cells.cells, cells, strict=True
+    ):
+        assert (cell.name, cell.share) == (name, share)
+        expected = (kind, floor, *(parameter or [0.0]))
+        assert (cell.explorer.kind, cell.explorer.floor, cell.explorer.parameter) == expected
+    for layer, (activation, outputs, rows, weights, *rest) in zip(
+        bundle.tower, description.get("tower", []), strict=True
+    ):
+        assert (layer.activation, layer.outputs, layer.rows) == (activation, outputs, rows)
+        assert [list(row[:outputs]) for row in layer.weights] == weights
+        assert [list(its) for its in (layer.scales, layer.bias) if its] == rest
+    assert list(bundle.attributes) == description.get("attributes", [])
+    assert list(bundle.masks) == description.get("masks", [])
+    factors = description.get("title_scale", [1.0] * 3)
+    assert [title.factor for title in bundle.titles] == factors
+    variance = description.get("variance", {"codes": [], "scale": 0.0})
+    assert [list(row[: bundle.k]) for row in bundle.variance_codes] == variance["codes"]
+    assert bundle.variance_scale == variance["scale"]
 
 
 @given(SEEDS)
@@ -62,7 +94,7 @@ def test_every_cut_is_refused(seed: int, data: st.DataObject) -> None:
     assert status in ("EA_E_TRUNCATED", "EA_E_CRC")
     assert offset <= cut
     if cut >= 15:
-        closed = fix_crc(whole[: max(cut, 10)] + b"\xce\0\0\0\0")
+        closed = fix_crc(whole[:cut] + b"\xce\0\0\0\0")
         assert verdict(closed)[0] in ("EA_E_TRUNCATED", "EA_E_TRAILING")
 
 
@@ -77,10 +109,32 @@ def test_every_flipped_bit_is_refused(seed: int, data: st.DataObject) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused_inside_of_them(data: bytes) -> None:
-    for candidate in (data, b"\x94\xa7edgeart\x01" + data, fix_crc(b"\x94\xa7edgeart\x01" + data)):
+    started = [b"\x94\xa7edgeart" + bytes([version]) + data for version in (1, 2)]
+    for candidate in (data, *started, *(fix_crc(each) for each in started)):
         status, offset = verdict(candidate)
         assert status != "EA_OK"
         assert 0 <= offset <= len(candidate)
+
+
+def test_the_smallest_bundle_of_format_2_has_26_keys() -> None:
+    document = build(fields({"format": 2}))
+    assert document.data.startswith(b"\x94\xa7edgeart\x02\xde\x00\x1a\xa4name")
+    cells = document.places["cells"]
+    assert document.data[cells.key : cells.end] == b"\xa5cells\x91\xa0"
+    variance = document.places["variance"]
+    assert document.data[variance.key : variance.end] == b"\xa8variance\xa4none"
+    assert open_bundle(document.data).version == 2
+
+
+def test_a_layer_is_laid_out_as_by_hand() -> None:
+    document = build(fields({"tower": [["relu", 2, "i8", [[1, -1]], [0.5, 1.0], [0.0, 2.0]]]}))
+    place = document.places["tower"]
+    data = document.data[place.value : place.end]
+    assert data.startswith(b"\x91\x96\xa4relu\x02\xa2i8\xc6")
+    assert data.endswith(bytes.fromhex("00000000 00000040"))  # 0 and 2, after zeros
+    start = document.data.index(b"\1\xff", place.value)
+    assert start % 64 == 0
+    assert document.data[start : start + 16] == b"\1\xff" + bytes(14)
 
 
 def test_the_smallest_bundle_is_laid_out_as_by_hand() -> None:

@@ -11,7 +11,7 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.reference import sample
+from tests.reference import sample, sample_format2
 from tests.reference.bundle import open_bundle
 from tests.reference.decide import (
     NO_ARTWORK,
@@ -21,14 +21,16 @@ from tests.reference.decide import (
     REDRAWN,
     UNKNOWN_TITLE,
     Context,
+    Limits,
     candidates,
     context_hash,
+    explore,
     prepare,
     select,
     select_page,
     verify,
 )
-from tests.reference.explore import TOTAL, integers
+from tests.reference.explore import TOTAL
 from tests.reference.siphash import draw_key
 from tests.reference.write import fields, pack, write
 
@@ -39,8 +41,12 @@ def prepared(random_: random.Random) -> Context:
     explorer = random_.choice(sample.EXPLORERS)
     rows = random_.choice(["f32", "i8"])
     description = sample.policy(random_, explorer=explorer, rows=rows, titles=4, most=5)
+    if random_.random() < 0.5:
+        explorer = random_.choice([*sample.EXPLORERS, *sample_format2.EXPLORERS])
+        description = sample_format2.policy(random_, explorer=explorer, rows=rows, titles=4, most=5)
     context_map = pack(sample.context(random_, description["features"]))
-    return prepare(open_bundle(write(description)), context_map, seed=random_.getrandbits(64))
+    seed, unit = random_.getrandbits(64), random_.getrandbits(64)
+    return prepare(open_bundle(write(description)), context_map, seed=seed, unit=unit)
 
 
 @given(SEEDS)
@@ -48,7 +54,7 @@ def test_a_page_is_its_titles_decided_one_by_one_in_any_order(seed: int) -> None
     random_ = sample.seeded(seed)
     context = prepared(random_)
     titles = [title.id for title in context.bundle.titles]
-    denied = sample.denied(random_, len(context.bundle.bias))
+    denied = Limits(sample.denied(random_, len(context.bundle.bias)))
     alone = {title: select(context, title, denied) for title in titles}
     page = random_.choices(titles, k=8)
     assert select_page(context, page, denied) == [alone[title] for title in page]
@@ -58,7 +64,7 @@ def test_a_page_is_its_titles_decided_one_by_one_in_any_order(seed: int) -> None
 def test_denying_changes_only_what_showed_a_denied_artwork(seed: int) -> None:
     random_ = sample.seeded(seed)
     context = prepared(random_)
-    denied = sample.denied(random_, len(context.bundle.bias))
+    denied = Limits(sample.denied(random_, len(context.bundle.bias)))
     for title in context.bundle.titles:
         free, limited = select(context, title.id), select(context, title.id, denied)
         found = candidates(context, title.id, denied)
@@ -80,7 +86,7 @@ def test_denying_changes_only_what_showed_a_denied_artwork(seed: int) -> None:
 def test_propensities_under_denial_are_the_renormalised_ones(seed: int) -> None:
     random_ = sample.seeded(seed)
     context = prepared(random_)
-    denied = sample.denied(random_, len(context.bundle.bias))
+    denied = Limits(sample.denied(random_, len(context.bundle.bias)))
     for title in context.bundle.titles:
         free, limited = candidates(context, title.id), candidates(context, title.id, denied)
         left = [n if not hidden else 0 for n, hidden in zip(free.n, limited.denied, strict=True)]
@@ -106,7 +112,7 @@ def test_draws_follow_the_propensities() -> None:
         seed=0,
     )
     draws = 10_000
-    for denied in (b"", b"\x04"):
+    for denied in (Limits(), Limits(b"\x04")):
         found = candidates(context, "t", denied)
         seen = [0] * 4
         for seed in range(draws):
@@ -133,29 +139,46 @@ def test_all_probability_on_denied_artworks_is_computed_anew() -> None:
         "bias": [1.0, 0.0, 0.5],
     }
     context = prepare(open_bundle(write(description)), b"\x80", seed=0)
-    decision = select(context, "t", b"\x01")
+    decision = select(context, "t", Limits(b"\x01"))
     assert (decision.row, decision.n, decision.total) == (2, TOTAL, TOTAL)
     assert decision.reason == RECOMPUTED
-    assert candidates(context, "t", b"\x01").n == [0, 0, TOTAL]
+    assert candidates(context, "t", Limits(b"\x01")).n == [0, 0, TOTAL]
 
 
 @settings(max_examples=30)
 @given(SEEDS)
-def test_the_context_hash_covers_scores_and_integers(seed: int) -> None:
+def test_the_context_hash_covers_scores_and_variances(seed: int) -> None:
     random_ = sample.seeded(seed)
     context = prepared(random_)
-    bundle = context.bundle
-    row = random_.randrange(len(bundle.bias))
+    row = random_.randrange(len(context.bundle.bias))
     scores = list(context.scores)
     scores[row] = 0.25 if scores[row] != 0.25 else 0.5
     assert context_hash(replace(context, scores=scores)) != context_hash(context)
+    if context.variances is not None:
+        variances = list(context.variances)
+        variances[row] = 0.25 if variances[row] != 0.25 else 0.5
+        assert context_hash(replace(context, variances=variances)) != context_hash(context)
+
+
+@settings(max_examples=30)
+@given(SEEDS)
+def test_the_context_hash_covers_the_integers_of_every_cell(seed: int) -> None:
+    context = prepared(sample.seeded(seed))
+    bundle = context.bundle
     floored = replace(bundle, explorer=replace(bundle.explorer, floor=0.123))
-    if any(
-        integers(bundle.explorer, its) != integers(floored.explorer, its)
-        for title in bundle.titles
-        for its in [context.scores[title.first : title.first + len(title.artworks)]]
-    ):
-        assert context_hash(replace(context, bundle=floored)) != context_hash(context)
+    changed = [floored]
+    for index, cell in enumerate(bundle.cells.cells):
+        other = replace(cell, explorer=replace(cell.explorer, floor=0.123))
+        cells = (*bundle.cells.cells[:index], other, *bundle.cells.cells[index + 1 :])
+        changed.append(replace(bundle, cells=replace(bundle.cells, cells=cells)))
+    for number, other_bundle in enumerate(changed):
+        other_context = replace(context, bundle=other_bundle)
+        if any(
+            explore(context, title, number, title.rows)
+            != explore(other_context, title, number, title.rows)
+            for title in bundle.titles
+        ):
+            assert context_hash(other_context) != context_hash(context)
 
 
 def test_a_bundle_verifies_when_its_hashes_are_right() -> None:

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.reference.binary import round32
-from tests.reference.explore import TOTAL, exp, integers
+from tests.reference.explore import TOTAL, integers
+from tests.reference.exponential import exp
 from tests.reference.features import Explorer
 
 SCORES = st.lists(

@@ -18,6 +18,16 @@
         "scales": […],                                   # R; only for i8
         "bias": […],                                     # R; default zeros
         "vectors": [(context_map, hash)],                # default []
+        # of format 2, which is taken where one of these, thompson or ucb is there:
+        "tower": [                                       # rows: one for each input
+            ["relu", 16, "f32", [[…], […]], bias],
+            ["tanh", 8, "i8", [[…], […]], scales, bias],
+        ],
+        "cells": ["salt", ["holdback", 0.01, ["fixed", 0.0]]],
+        "attributes": ["mature"], "masks": [0, 1],       # R masks
+        "title_scale": […],                              # T factors
+        "variance": {"codes": [[…], […]], "scale": 1.0}, # R rows of k codes
+        "format": 2,                                     # even if 1 would do
     })
 
 Nothing is checked: what the description says is what the bytes say. `fields` gives the body as
@@ -28,119 +38,23 @@ well where every field came to stand.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .crc32c import crc32c
+from .packing import Array, Entries, Raw, f32s, i8s, map_head, pack, put, u16s, u32s, u64s
 from .siphash import title_hash
+
+__all__ = [
+    "MAGIC", "Array", "Description", "Document", "Entries", "Field", "Place", "Raw", "assemble",
+    "build", "f32s", "fields", "fix_crc", "format_of", "i8s", "pack", "replace", "rows_of", "u16s",
+    "u32s", "u64s", "width", "write",
+]  # fmt: skip
 
 Description = Mapping[str, Any]
 Field = tuple[str, object]
 MAGIC = bytes.fromhex("94a765646765617274")
-
-
-@dataclass(frozen=True)
-class Raw:
-    """Bytes that stand in the document as they are."""
-
-    data: bytes
-
-
-@dataclass(frozen=True)
-class Array:
-    """The data of a bundle.md §3 array; padding is what the place in the document asks for.
-
-    padding: other padding than that. length: another payload length than the true one.
-    """
-
-    data: bytes
-    padding: bytes | None = None
-    length: int | None = None
-
-
-@dataclass(frozen=True)
-class Entries:
-    """A map as a sequence of entries, so that keys may repeat and stand in any order."""
-
-    items: tuple[tuple[object, object], ...]
-
-
-def pack(value: object) -> bytes:
-    """One value as MessagePack in its shortest form; a float as float 64.
-
-    None, bool, int, float, str, bytes, list or tuple, dict or Entries, Raw.
-    """
-    if isinstance(value, Raw):
-        return value.data
-    if value is None or isinstance(value, bool):
-        return {None: b"\xc0", False: b"\xc2", True: b"\xc3"}[value]
-    if isinstance(value, int):
-        return _pack_int(value)
-    if isinstance(value, float):
-        return b"\xcb" + struct.pack(">d", value)
-    if isinstance(value, str):
-        text = value.encode("utf-8", "surrogatepass")
-        return _head(len(text), ((31, 0xA0), (0xFF, 0xD9), (0xFFFF, 0xDA), (2**32, 0xDB))) + text
-    if isinstance(value, bytes):
-        return _head(len(value), ((0xFF, 0xC4), (0xFFFF, 0xC5), (2**32, 0xC6))) + value
-    if isinstance(value, (list, tuple)):
-        head = _head(len(value), ((15, 0x90), (0xFFFF, 0xDC), (2**32, 0xDD)))
-        return head + b"".join(map(pack, value))
-    if isinstance(value, (Mapping, Entries)):
-        items = value.items if isinstance(value, Entries) else tuple(value.items())
-        head = _head(len(items), ((15, 0x80), (0xFFFF, 0xDE), (2**32, 0xDF)))
-        return head + b"".join(pack(key) + pack(item) for key, item in items)
-    raise TypeError(f"no MessagePack form for {type(value).__name__}")
-
-
-def _head(count: int, forms: Sequence[tuple[int, int]]) -> bytes:
-    """The first bytes of what has a count; each form is its largest count and its first byte."""
-    for largest, first in forms:
-        if count <= largest:
-            if largest < 0x20:
-                return bytes([first | count])
-            return bytes([first]) + count.to_bytes({0xFF: 1, 0xFFFF: 2}.get(largest, 4), "big")
-    raise ValueError(f"{count} is too large for MessagePack")
-
-
-def _pack_int(value: int) -> bytes:
-    if -32 <= value < 128:
-        return struct.pack("b", value) if value < 0 else bytes([value])
-    if value >= 0:
-        for size, first in ((1, 0xCC), (2, 0xCD), (4, 0xCE), (8, 0xCF)):
-            if value < 256**size:
-                return bytes([first]) + value.to_bytes(size, "big")
-    for size, first in ((1, 0xD0), (2, 0xD1), (4, 0xD2), (8, 0xD3)):
-        if -(256**size) // 2 <= value < 0:
-            return bytes([first]) + value.to_bytes(size, "big", signed=True)
-    raise ValueError(f"{value} is too large for MessagePack")
-
-
-def u16s(values: Iterable[int]) -> bytes:
-    """Little-endian u16."""
-    return b"".join(value.to_bytes(2, "little") for value in values)
-
-
-def u32s(values: Iterable[int]) -> bytes:
-    """Little-endian u32."""
-    return b"".join(value.to_bytes(4, "little") for value in values)
-
-
-def u64s(values: Iterable[int]) -> bytes:
-    """Little-endian u64."""
-    return b"".join(value.to_bytes(8, "little") for value in values)
-
-
-def f32s(values: Iterable[float]) -> bytes:
-    """Little-endian binary32."""
-    return b"".join(struct.pack("<f", value) for value in values)
-
-
-def i8s(values: Iterable[int]) -> bytes:
-    """Signed bytes."""
-    return b"".join(struct.pack("b", value) for value in values)
 
 
 def _ends(lengths: Iterable[int]) -> Array:
@@ -173,6 +87,32 @@ def width(feature: Sequence[Any]) -> int:
     return _feature(feature)[1]
 
 
+def rows_of(kind: str, rows: Iterable[Sequence[Any]], width_: int) -> Array:
+    """Rows of elements, `f32`, `i8` or codes of variances, each filled up with zeros."""
+    stride = -(-width_ // 8) * 8 if kind == "f32" else -(-width_ // 16) * 16
+    flat = [element for row in rows for element in [*row, *[0] * (stride - len(row))]]
+    if kind == "f32":
+        return Array(f32s(flat))
+    return Array(i8s(flat) if kind == "i8" else bytes(flat))
+
+
+def _layer(layer: Sequence[Any]) -> list[Any]:
+    activation, outputs, kind, rows, *floats = layer
+    arrays = [Array(f32s(its)) for its in floats]
+    return [activation, outputs, kind, rows_of(kind, rows, outputs), *arrays]
+
+
+FORMAT_2 = ("tower", "cells", "attributes", "masks", "title_scale", "variance")
+
+
+def format_of(description: Description) -> int:
+    """The lowest format that can say this, or the one that is asked for."""
+    explorer = description.get("explorer", ["greedy"])[0]
+    needed = explorer in ("thompson", "ucb") or any(description.get(key) for key in FORMAT_2)
+    asked: int = description.get("format", 2 if needed else 1)
+    return asked
+
+
 def fields(description: Description) -> list[Field]:
     """The body's keys and values in order: arrays as `Array`, the rest as `pack` takes it."""
     features = [_feature(feature) for feature in description.get("features", [])]
@@ -182,37 +122,45 @@ def fields(description: Description) -> list[Field]:
         for _, _, vocabulary in features
         for index in sorted(range(len(vocabulary)), key=lambda i: vocabulary[i].encode("utf-8"))
     ]
-    k = 1 + sum(slots for _, slots, _ in features)
+    tower = description.get("tower", [])
+    k = tower[-1][1] if tower else 1 + sum(slots for _, slots, _ in features)
     titles: dict[str, list[str]] = dict(description.get("titles", {}))
     hashes = [title_hash(title) for title in titles]
     artworks = [artwork for its in titles.values() for artwork in its]
     rows = description.get("rows", "f32")
-    stride = -(-k // 8) * 8 if rows == "f32" else -(-k // 16) * 16
-    padded = [list(row) + [0] * (stride - len(row)) for row in description.get("weights", [])]
-    flat = [element for row in padded for element in row]
-    body: list[Field] = [
-        ("name", description.get("name", "policy")),
-        ("sequence", description.get("sequence", 1)),
-        ("meta", description.get("meta", {})),
-        ("explorer", description.get("explorer", ["greedy", 0.0])),
-        ("features", [written for written, _, _ in features]),
-        *_table("word", words),
-        ("word_order", Array(u16s(word_order))),
-        ("tower", []),
-        ("k", k),
-        *_table("title", list(titles)),
-        ("title_hash", Array(u64s(hashes))),
-        ("title_order", Array(u32s(sorted(range(len(hashes)), key=hashes.__getitem__)))),
-        ("title_rows", _ends(map(len, titles.values()))),
-        *_table("artwork", artworks),
-        ("rows", rows),
-        ("weights", Array(f32s(flat) if rows == "f32" else i8s(flat))),
-        ("bias", Array(f32s(description.get("bias", [0.0] * len(artworks))))),
-        ("vectors", [[context, check] for context, check in description.get("vectors", [])]),
+    variance = description.get("variance")
+    new = format_of(description) > 1
+    body: list[tuple[bool, Field]] = [
+        (True, ("name", description.get("name", "policy"))),
+        (True, ("sequence", description.get("sequence", 1))),
+        (True, ("meta", description.get("meta", {}))),
+        (True, ("explorer", description.get("explorer", ["greedy", 0.0]))),
+        (new, ("cells", description.get("cells", [""]))),
+        (True, ("features", [written for written, _, _ in features])),
+        *((True, field) for field in _table("word", words)),
+        (True, ("word_order", Array(u16s(word_order)))),
+        (True, ("tower", [_layer(layer) for layer in tower])),
+        (True, ("k", k)),
+        (new, ("attributes", description.get("attributes", []))),
+        *((True, field) for field in _table("title", list(titles))),
+        (True, ("title_hash", Array(u64s(hashes)))),
+        (True, ("title_order", Array(u32s(sorted(range(len(hashes)), key=hashes.__getitem__))))),
+        (True, ("title_rows", _ends(map(len, titles.values())))),
+        (new, ("title_scale", Array(f32s(description.get("title_scale", []))))),
+        *((True, field) for field in _table("artwork", artworks)),
+        (new, ("masks", Array(u32s(description.get("masks", []))))),
+        (True, ("rows", rows)),
+        (True, ("weights", rows_of(rows, description.get("weights", []), k))),
+        (rows == "i8", ("scales", Array(f32s(description.get("scales", []))))),
+        (True, ("bias", Array(f32s(description.get("bias", [0.0] * len(artworks)))))),
+        (new, ("variance", "e5m3" if variance else "none")),
     ]
-    if rows == "i8":
-        body.insert(-2, ("scales", Array(f32s(description["scales"]))))
-    return body
+    if variance:
+        codes = rows_of("codes", variance["codes"], k)
+        body.append((True, ("variance_codes", codes)))
+        body.append((True, ("variance_scale", Array(f32s([variance["scale"]])))))
+    vectors = [[context, check] for context, check in description.get("vectors", [])]
+    return [*(field for there, field in body if there), ("vectors", vectors)]
 
 
 @dataclass(frozen=True)
@@ -239,30 +187,25 @@ def build(
     *,
     count: int | None = None,
     magic: bytes = MAGIC,
-    version: object = 1,
+    version: object = None,
     tail: bytes = b"",
 ) -> Document:
     """A document with this body and the right checksum, and where everything is in it.
 
-    count: another number of entries in the body's head. tail: bytes between body and checksum.
+    count: another number of entries in the body's head. version: the format, by default the one
+    that has these keys. tail: bytes between body and checksum.
     """
+    if version is None:
+        version = 2 if "cells" in dict(body) else 1
     out = bytearray(magic + pack(version))
     start = len(out)
-    size = len(body) if count is None else count
-    out += _head(size, ((15, 0x80), (0xFFFF, 0xDE), (2**32, 0xDF)))
+    out += map_head(len(body) if count is None else count)
     places = {}
     for key, value in body:
         key_at = len(out)
         out += pack(key)
-        value_at = data_at = len(out)
-        if isinstance(value, Array):
-            padding = bytes(-(len(out) + 5) % 64) if value.padding is None else value.padding
-            payload = padding + value.data
-            length = len(payload) if value.length is None else value.length
-            out += b"\xc6" + length.to_bytes(4, "big") + payload
-            data_at = len(out) - len(value.data)
-        else:
-            out += pack(value)
+        value_at = len(out)
+        data_at = put(out, value)
         places[key] = Place(key_at, value_at, data_at, len(out))
     return Document(fix_crc(bytes(out) + tail + b"\xce\0\0\0\0"), start, places)
 

@@ -21,6 +21,10 @@ TITLES = {f"title-{t}": [f"art-{t}-{a}" for a in range(1 + t % 7)] for t in rang
 }
 FULL = {"hour": 9, "country": "US", "taste": {"comedy": 0.7, "romance": 0.2},
         "embedding": [0.5, -1.0, 2.0]}  # fmt: skip
+ATTRIBUTES = ["lang_en", "lang_de", "mature"]
+CELLS: list[Any] = [
+    "salt-1", ["holdback", 0.125, ["fixed", 0.0]], ["random", 0.25, ["uniform", 0.0]]
+]  # fmt: skip
 EXPLORERS: dict[str, list[Any]] = {
     "fixed": ["fixed", 0.02],
     "uniform": ["uniform", 0.0],
@@ -37,11 +41,15 @@ def describe(
     titles: Mapping[str, Sequence[str]] = TITLES,
     features: Sequence[Sequence[Any]] = tuple(FEATURES),
     seed: int = 1,
+    k: int | None = None,
     **more: object,
 ) -> dict[str, Any]:
-    """A description for `write`, with random weights; more: other keys of it."""
+    """A description for `write`, with random weights; more: other keys of it.
+
+    k: length of a row, where a tower decides it.
+    """
     source = random.Random(seed)  # noqa: S311 - nothing here is a secret
-    k = 1 + sum(map(_width, features))
+    k = k or 1 + sum(map(_width, features))
     count = sum(map(len, titles.values()))
     description: dict[str, Any] = {
         "name": "row",
@@ -83,6 +91,52 @@ def verified_bundle(rows: str = "i8", **choices: Any) -> bytes:
     contexts = [pack({}), pack(FULL), pack({"hour": 1e9, "taste": ["comedy"] * 9})]
     hashes = [context_hash(prepare(opened, context, seed=0)) for context in contexts]
     return write(description | {"vectors": list(zip(contexts, hashes, strict=True))})
+
+
+def rich(rows: str = "i8", *, tower: bool = True, seed: int = 1, **choices: Any) -> bytes:
+    """A bundle of format 2 that has all there is: tower, variances, cells, attributes, factors.
+
+    choices: other keys of the description.
+    """
+    return write(describe_rich(rows, tower=tower, seed=seed, **choices))
+
+
+def describe_rich(
+    rows: str = "i8", *, tower: bool = True, seed: int = 1, **choices: Any
+) -> dict[str, Any]:
+    """What `rich` writes."""
+    source = random.Random(seed + 1)  # noqa: S311 - nothing here is a secret
+    titles = choices.pop("titles", TITLES)
+    slots = 1 + sum(map(_width, choices.get("features", FEATURES)))
+    count = sum(map(len, titles.values()))
+    layers: list[list[Any]] = []
+    if tower:
+        layers = [_layer(source, "relu", slots, 16, "f32"), _layer(source, "tanh", 16, 8, "i8")]
+    k = 8 if tower else slots
+    explorer = choices.pop("explorer", ["thompson", 0.01, 1.0])
+    made = describe(
+        rows, explorer=explorer, titles=titles, seed=seed, k=k,
+        tower=layers,
+        cells=CELLS,
+        attributes=ATTRIBUTES,
+        masks=[source.choice([0b001, 0b001, 0b011, 0b101, 0b110, 0b010]) for _ in range(count)],
+        variance={
+            "codes": [[source.randint(150, 200) for _ in range(k)] for _ in range(count)],
+            "scale": 1.0,
+        },
+    )  # fmt: skip
+    if explorer[0] in ("softmax", "squarecb", "thompson", "ucb"):
+        made["title_scale"] = [source.choice([0.5, 1.0, 2.0]) for _ in titles]
+    return made | choices
+
+
+def _layer(source: random.Random, kind: str, inputs: int, outputs: int, rows: str) -> list[Any]:
+    bias = [source.uniform(-0.2, 0.2) for _ in range(outputs)]
+    if rows == "f32":
+        weights = [[source.gauss(0, 0.5) for _ in range(outputs)] for _ in range(inputs)]
+        return [kind, outputs, rows, weights, bias]
+    codes = [[source.randint(-127, 127) for _ in range(outputs)] for _ in range(inputs)]
+    return [kind, outputs, rows, codes, [source.uniform(0.001, 0.01) for _ in range(outputs)], bias]
 
 
 def twins(explorer: Sequence[Any], titles: int, artworks: int = 6) -> bytes:
