@@ -4,8 +4,9 @@
     python3 native/tools/stack.py [--bound 32768] edgeart.ci...
 
 edgeart.ci is what gcc's -fcallgraph-info=su writes of the amalgamation. Every chain of calls is
-followed; a call through a pointer may reach any function that is neither public nor called by its
-name. Recursion, and frames whose size has no bound, fail, as does a chain above the bound.
+followed; a call through a member `->best(` may reach any function with `best` in its name that is
+neither public nor called by its name. Recursion, and frames whose size has no bound, fail, as does
+a chain above the bound.
 """
 
 from __future__ import annotations
@@ -16,7 +17,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 NODE = re.compile(r'^node: \{ title: "([^"]+)" label: "([^"]*)"', re.MULTILINE)
-EDGE = re.compile(r'^edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"', re.MULTILINE)
+EDGE = re.compile(
+    r'^edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)" label: "([^"]+):(\d+):\d+"',
+    re.MULTILINE,
+)
+MEMBER = re.compile(r"->(\w+)\(")
 SIZE = re.compile(r"(\d+) bytes \(([a-z,]+)\)")
 
 
@@ -39,9 +44,13 @@ class Graph:
                     raise SystemExit(f"stack: {title} has a frame that is {found[2]}")
                 self.frames[title] = int(found[1])
         edges = EDGE.findall(text)
-        pointed = self.frames.keys() - {target for _, target in edges} - set(self.public())
-        for source, target in edges:
-            targets = pointed if target == "__indirect_call" else {target}
+        pointed = self.frames.keys() - {edge[1] for edge in edges} - set(self.public())
+        for source, target, path, line in edges:
+            targets = {target}
+            if target == "__indirect_call":
+                code = Path(path).read_text(encoding="utf-8").splitlines()[int(line) - 1]
+                members = MEMBER.findall(code)
+                targets = {name for name in pointed if any(member in name for member in members)}
             if not targets or not targets <= self.frames.keys():
                 raise SystemExit(f"stack: {source} calls {target}, of which nothing is known")
             self.calls.setdefault(source, set()).update(targets)
@@ -60,7 +69,7 @@ class Graph:
 
     def public(self) -> list[str]:
         """Titles of the functions that the header declares."""
-        return [t for t in self.frames if re.fullmatch(r"ea_[a-z0-9_]+", t.rsplit(":", 1)[-1])]
+        return [t for t in self.frames if re.fullmatch(r"ea_[a-z0-9]\w*", t.rsplit(":", 1)[-1])]
 
 
 def main() -> None:
