@@ -70,7 +70,7 @@ def _impressions(events: Sequence[tuple[int, list[Any]]]) -> dict[str, object]:
         "n": struct.pack(f"<{len(bodies)}I", *columns[5]),
         "slot_row": columns[6],
         "slot_column": columns[7],
-        "special": [[i, *body[8:11]] for i, body in enumerate(bodies) if len(body) > 8],
+        "special": [[i, *body[8:12]] for i, body in enumerate(bodies) if len(body) > 8],
     }
 
 
