@@ -96,6 +96,7 @@ class FeedbackLog:
         self._bounding = threading.Lock()  # taken last: what is dropped is dropped, counted, once
         self._full: list[tuple[ActiveSegment, int]] = []  # to be sealed; with their stream
         self._unreported: list[tuple[str, int, int, int, int]] = []  # as the lost event's fields
+        self._room = 0  # bytes that new segments may take before the directory is looked at again
         self._retry_at = -(1 << 62)
         self._failure = "io"
         self._new_stream()
@@ -185,7 +186,12 @@ class FeedbackLog:
         if self._next > _LAST_SEQUENCE - (1 << 24):
             self._new_stream()  # more events than a segment can hold: none runs out inside
         try:
-            self._count(self._bound(self.segment_bytes))
+            if self._room < self.segment_bytes:
+                # Full segments that wait to be sealed take their room as well.
+                self._count(self._bound(self.segment_bytes * (len(self._full) + 1)))
+            else:
+                # `seal` has looked, on another thread's time: no need to list a full directory.
+                self._room -= self.segment_bytes
             active = ActiveSegment(
                 self.store.directory, self.segment_bytes, self._stream, self._next,
                 now=self.clock(), ticks=ticks,
@@ -270,6 +276,8 @@ class FeedbackLog:
             dropped = self._bound(0)  # without the mutex: a full directory takes its time
             with self._mutex:
                 self._count(dropped)
+                unsealed = len(self._full) + (self._active is not None)
+                self._room = self.store.room - unsealed * self.segment_bytes
         return self.store.sealed()
 
     def sync(self) -> None:
