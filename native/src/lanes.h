@@ -161,8 +161,9 @@ INLINE uint32_t squarecb_inline(const float *scores, uint32_t count, double most
     for (uint32_t i = 0; i < count; i += HALF) {
         hd p = 1 / (k + gamma * gaps(scores + i, most)); /* at most 1/2: there are two or more */
         hi found = __builtin_convertvector(p * mass, hi) + (int32_t)floor;
+        found &= first_of(count - i);
         *(hi_at *)(n + i) = found;
-        sums += found & first_of(count - i);
+        sums += found;
     }
     return sum_of(sums);
 }
