@@ -261,6 +261,7 @@ int32_t ea_select_host(const ea_policy *policy, const ea_context *context, const
     if ((!id && length) || count < 1 || count > EA_MAX_CANDIDATES || !decision)
         return EA_E_ARGUMENT;
     candidates c;
+    c.scores[0] = 0; /* looked at, without effect */
     ea__explore(policy->kernel, &uniform, 0, c.scores, 0, count, c.n);
     c.count = count;
     uint64_t title = ea_hash(EA__DOMAIN_TITLE, 0, id, length);
