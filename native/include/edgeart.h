@@ -267,8 +267,8 @@ EA_API size_t ea_policy_size(void);
 EA_API int32_t ea_policy_open(ea_policy *policy, size_t size, const void *bytes, size_t length,
                               uint64_t *offset);
 
-/* Computes with this kernel (EA_KERNEL_…; 0: the best there is), for tests and measurements: results
-   are the same. While no other thread uses the policy. EA_OK, EA_E_ARGUMENT, or EA_E_UNSUPPORTED
+/* Computes with this kernel (EA_KERNEL_…; 0: the best there is), for tests and measurements:
+   results are the same. While no other thread uses the policy. EA_OK, EA_E_ARGUMENT, or EA_E_UNSUPPORTED
    where this processor or build has no such kernel. */
 EA_API int32_t ea_policy_use(ea_policy *policy, uint32_t kernel);
 
