@@ -408,6 +408,13 @@ EA_API int32_t ea_select_scored(const ea_policy *policy, const ea_context *conte
                                 uint32_t title, const float *scores, const float *variances,
                                 const ea_limits *limits, ea_decision *decision);
 
+/* As ea_propensities, with scores as ea_select_scored takes them. EA_E_RANGE besides. */
+EA_API int32_t ea_propensities_scored(const ea_policy *policy, const ea_context *context,
+                                      uint32_t title, const float *scores,
+                                      const float *variances, const ea_limits *limits,
+                                      ea_candidate *candidates, size_t capacity, uint32_t *count,
+                                      uint32_t *total);
+
 /* Draws one of the `count` artworks (1 to 256) that a host has for a title the bundle does not
    have, uniformly: decision.md §6. id: of the title. decision->row is an index among the
    artworks. EA_OK, EA_E_ARGUMENT or EA_E_FOREIGN. */
