@@ -43,6 +43,7 @@ _DECISION = ffi.typeof("ea_decision *")
 _DECISIONS = ffi.typeof("ea_decision[]")
 _BYTES = ffi.typeof("char[]")
 _INDICES = ffi.typeof("uint32_t[]")
+_DOUBLES = ffi.typeof("double[]")
 _select: Any = lib.edgeart_select
 _new = object.__new__
 _NONE: int = lib.EA_NONE
@@ -306,6 +307,15 @@ class Policy(Described):
         prepared = self.page_titles(ids)
         self._last = prepared
         return prepared
+
+    def _artworks_of(self, records: Any) -> list[str | None]:
+        rows = ffi.cast("uint32_t *", records) + 1  # six words a record, of which it is the second
+        return self._ids(rows, 6, len(records), of_titles=False)
+
+    def _propensities_of(self, records: Any) -> memoryview[float]:
+        propensities = _allocate(_DOUBLES, len(records))
+        lib.edgeart_propensities(records, len(records), propensities)
+        return self._bytes_of(propensities).cast("d")
 
     def _copied(self, record: Any) -> Any:
         """A record of its own, which outlives the page it was on."""
