@@ -191,10 +191,15 @@ class Parts:
         """Ids of the titles or artworks that every step-th index says; None for EA_NONE."""
         if not count:
             return []
-        write, room, size = self._lib.edgeart_ids, 0, 32 * count  # most ids are shorter
-        while size > room:
-            text, room = self._ffi.new("char[]", size), size
-            size = write(self._handle, of_titles, indices, step, count, text, room)
+
+        def write(room: int) -> tuple[Any, int]:
+            text = self._ffi.new("char[]", room)
+            which = (self._handle, of_titles, indices, step, count)
+            return text, self._lib.edgeart_ids(*which, text, room)
+
+        text, size = write(32 * count)  # most ids are shorter
+        if size > len(text):
+            text, size = write(size)
         found: list[str | None] = self._ffi.unpack(text, size - 1).decode().split("\0")
         if len(found) != count:  # there is a null byte in some id: one by one
             one = self._title_id if of_titles else self._artwork_id
