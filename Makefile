@@ -17,11 +17,12 @@ DEVICE := $(shell find edgeart -name '*.py' -o -name '*.pyi' -o -name py.typed)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: force help demo test test-native test-python test-device lint lint-python lint-c format
-.PHONY: bench bench-feedback sigkill agreement attribution null-worlds dist clean distclean
+.PHONY: bench bench-feedback sigkill agreement attribution null-worlds unbiasedness
+.PHONY: variance-formats dist clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /:/' \
-		| awk -F: '{ printf "  make %-12s %s\n", $$1, $$2 }'
+		| awk -F: '{ printf "  make %-16s %s\n", $$1, $$2 }'
 
 $(STAMP)/pip: constraints.txt
 	"$(PYTHON)" -m venv "$(VENV)"
@@ -111,6 +112,12 @@ attribution: $(STAMP)/test ## attribute 2,000,000 impressions: truth, CPU and me
 
 null-worlds: $(STAMP)/test ## SEEDS worlds (100) without anything to gain: how often is a gain claimed?
 	@"$(BIN)/python" -m benchmarks.null_worlds --seeds $(or $(SEEDS),100)
+
+unbiasedness: $(STAMP)/test ## LOGS logs (2000) of every explorer, whose intervals should hold the truth
+	@"$(BIN)/python" -m benchmarks.unbiasedness --logs $(or $(LOGS),2000)
+
+variance-formats: $(STAMP)/test ## bytes of forms for variances, and what they do to Thompson
+	@"$(BIN)/python" -m benchmarks.variance_formats
 
 dist: $(STAMP)/dist ## sdist and wheel of both distributions, in dist/
 	rm -rf dist

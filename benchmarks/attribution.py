@@ -28,7 +28,14 @@ import duckdb  # noqa: E402
 from edgeart_export.attribution import attribute  # noqa: E402
 from edgeart_export.attribution_tables import EXPOSURES, landed, with_templates  # noqa: E402
 from edgeart_export.engines import Job  # noqa: E402
-from edgeart_export.engines.duckdb import COUNTS, STEPS, DuckDBEngine, sql, variables  # noqa: E402
+from edgeart_export.engines.duckdb import (  # noqa: E402
+    COUNTS,
+    STEPS,
+    DuckDBEngine,
+    parts,
+    sql,
+    variables,
+)
 from tests.support import attribution_truth, impression_generator  # noqa: E402
 
 if TYPE_CHECKING:
@@ -107,12 +114,18 @@ def sql_alone(folder: Path, memory: str) -> dict[str, int]:
                 connection.execute(f"SET VARIABLE {name} = $1", [value])
             for name in STEPS:
                 connection.execute(sql(name))
-            for result in ("exposures", "emitted", "credited"):
-                target = f"{work}/{result}.parquet"
-                connection.execute(f"COPY (FROM {result}_out) TO '{target}' (COMPRESSION zstd)")
+            for number in parts(connection):
+                copy(connection, "exposures_out", f"{work}/exposures-{number}.parquet")
+            for result in ("emitted", "credited"):
+                copy(connection, f"{result}_out", f"{work}/{result}.parquet")
             counted = connection.execute(sql(COUNTS))
             names = [column[0] for column in counted.description or []]
             return dict(zip(names, counted.fetchall()[0], strict=True))
+
+
+def copy(connection: duckdb.DuckDBPyConnection, view: str, target: str) -> None:
+    """Writes a view down."""
+    connection.execute(f"COPY (FROM {view}) TO '{target}' (COMPRESSION zstd)")
 
 
 def measure(what: str, folder: Path, memory: str, rounds: int) -> dict[str, Any]:

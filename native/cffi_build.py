@@ -111,11 +111,58 @@ static ea_decision edgeart_select(const ea_policy *policy, const ea_context *con
 }
 """
 
+# cffi gives Python's global lock away round every call. To take it back costs up to 5 ms, the
+# interpreter's switch interval, where another thread computes; calls of microseconds therefore keep
+# it. These few may take milliseconds and let other threads go on, where the condition holds. From
+# here on they bear the names of the library's own functions. They are for `lib.name(...)` alone:
+# through `ffi.addressof` cffi gives the lock away by itself, as PyPy does for all calls, which
+# compiles none of this.
+RELEASED = {
+    "ea_policy_open": "1",
+    "ea_policy_verify": "1",
+    "ea_context_hash": "1",
+    "ea_scores": "1",
+    "ea_crc32c": "size >= 65536",  # 10 µs
+}
+KEPT = """
+#ifndef PYPY_VERSION
+#undef Py_BEGIN_ALLOW_THREADS
+#undef Py_END_ALLOW_THREADS
+#define Py_BEGIN_ALLOW_THREADS {
+#define Py_END_ALLOW_THREADS }
+"""
+
+
+def released(name: str, condition: str) -> str:
+    """A function that calls the library's function of this name without the lock."""
+    found = re.search(rf"^(\w+) {name}\(([^)]*)\);", declarations(), flags=re.MULTILINE)
+    if found is None:
+        raise ValueError(f"edgeart.h declares no function {name}; change RELEASED")
+    kind, parameters = found.groups()
+    arguments = ", ".join(re.findall(r"(\w+)(?:,|$)", parameters))
+    return f"""
+static {kind} released_{name}({parameters}) {{
+    PyThreadState *thread = {condition} ? PyEval_SaveThread() : NULL;
+    {kind} result = {name}({arguments});
+    if (thread != NULL)
+        PyEval_RestoreThread(thread);
+    return result;
+}}
+#define {name} released_{name}
+"""
+
+
 ffibuilder = FFI()
 ffibuilder.cdef(declarations() + IDS_DECLARATION + SELECT_DECLARATION)
 ffibuilder.set_source(
     "edgeart._native",
-    '#include "edgeart.h"\n' + NO_ERRNO + IDS + SELECT,
+    '#include "edgeart.h"\n'
+    + NO_ERRNO
+    + IDS
+    + SELECT
+    + KEPT
+    + "".join(released(*entry) for entry in RELEASED.items())
+    + "#endif\n",
     sources=SOURCES,
     include_dirs=[(NATIVE / "include").relative_to(ROOT).as_posix()],
     extra_compile_args=flags(),

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import msgpack
 import numpy as np
@@ -20,11 +20,17 @@ import edgeart
 from .errors import ModelError
 from .examples import extreme, sample, typical
 from .model import PolicyModel
-from .quantize import quantize_rows
+from .quantize import (
+    decode_variances,
+    encode_variances,
+    quantize_layer,
+    quantize_rows,
+    relative_error,
+)
 from .schema import FeatureSchema, Values
-from .wire import Body, document
+from .tower import Layer, Rows
+from .wire import Body, WireLayer, WireVariances, document
 
-Rows = Literal["i8", "f32"]
 MAX_VECTORS = 64
 MAX_CONTEXT_BYTES = 65_536
 COMPARED = 256
@@ -36,11 +42,13 @@ class Written:
     """What came of writing a bundle, and what its rows cost against the model's own f32 rows.
 
     flips: share of (context, title) pairs whose best artwork differs, 0 to 1.
-    score_error: largest |score − score with f32 rows|. contexts: number of contexts compared.
+    score_error: largest |score − score with f32 rows and layers|. contexts: number of contexts
+    compared. variance_error: largest relative error of a variance, None where none were written.
     """
 
     path: Path
     size: int
+    format: int
     rows: Rows
     titles: int
     artworks: int
@@ -48,6 +56,19 @@ class Written:
     contexts: int
     flips: float
     score_error: float
+    variance_error: float | None
+    layers: tuple[WrittenLayer, ...]
+
+
+@dataclass(frozen=True)
+class WrittenLayer:
+    """A layer of the tower. weight_error: largest |weight − stored| over the output's largest."""
+
+    inputs: int
+    outputs: int
+    activation: str
+    rows: Rows
+    weight_error: float
 
 
 def bundle_bytes(
@@ -57,6 +78,8 @@ def bundle_bytes(
 
     rows: `i8` is the form to ship, `f32` the reference. vectors: contexts of the test vectors
     inside (at most 64); None takes the empty, a typical and two extreme ones made from the schema.
+    The format is the lowest that can say it all.
+
     Raises ModelError; edgeart.ContextError where a context of `vectors` cannot be encoded.
     """
     if rows not in ("i8", "f32"):
@@ -90,9 +113,11 @@ def write_bundle(
         contexts = sample(model.schema, COMPARED, seed=0)
     flips, error, compared = compare_rows(model, edgeart.Policy.from_bytes(data), contexts)
     write_atomically(Path(path), data)
+    body = _body(model, rows)
     return Written(
         path=Path(path),
         size=len(data),
+        format=body.format,
         rows=rows,
         titles=len(model.titles),
         artworks=len(model.artworks),
@@ -100,14 +125,17 @@ def write_bundle(
         contexts=compared,
         flips=flips,
         score_error=error,
+        variance_error=_variance_error(model, body),
+        layers=tuple(map(_written_layer, model.tower, body.tower)),
     )
 
 
 def compare_rows(
     model: PolicyModel, policy: edgeart.Policy, contexts: Iterable[Values]
 ) -> tuple[float, float, int]:
-    """Flips, largest score error and number of contexts of `policy` against the f32 rows."""
-    exact = edgeart.Policy.from_bytes(_document(model, "f32", []))
+    """Flips, largest score error and number of contexts of `policy` against f32 rows and layers."""
+    plain = [dataclasses.replace(layer, rows="f32") for layer in model.tower]
+    exact = edgeart.Policy.from_bytes(_document(dataclasses.replace(model, tower=plain), "f32", []))
     starts = np.array([rows.start for rows in model.title_rows().values()], dtype=np.intp)
     flips, error, count = 0, 0.0, 0
     for values in contexts:
@@ -131,26 +159,63 @@ def _best(scores: npt.NDArray[np.float32], starts: npt.NDArray[np.intp]) -> npt.
 
 
 def _document(model: PolicyModel, rows: Rows, vectors: Sequence[tuple[bytes, int]]) -> bytes:
+    return document(dataclasses.replace(_body(model, rows), vectors=vectors))
+
+
+def _body(model: PolicyModel, rows: Rows) -> Body:
+    """All of a bundle but its test vectors."""
     weights: npt.NDArray[np.generic] = model.weights
     scales = np.zeros(0, dtype=np.float32)
     if rows == "i8":
         weights, scales = quantize_rows(model.weights)
-    return document(
-        Body(
-            features=model.schema.features,
-            k=model.schema.width,
-            name=model.name,
-            sequence=model.sequence,
-            meta=model.meta,
-            explorer=model.explorer.wire(),
-            titles=model.titles,
-            rows=rows,
-            weights=weights,
-            scales=scales,
-            bias=model.bias,
-            vectors=vectors,
-        )
+    body = Body(
+        features=model.schema.features,
+        k=model.k,
+        name=model.name,
+        sequence=model.sequence,
+        meta=model.meta,
+        explorer=model.explorer.wire(),
+        titles=model.titles,
+        rows=rows,
+        weights=weights,
+        scales=scales,
+        bias=model.bias,
+        tower=[_wire_layer(layer, layer.rows or rows) for layer in model.tower],
+        cells=[cell.wire() for cell in model.cells],
+        salt=model.salt,
+        attributes=model.attributes,
+        title_scale=model.factors,
+        masks=model.sets,
     )
+    if model.uses_variance and model.variance is not None:
+        variances = WireVariances(*encode_variances(model.variance))
+        body = dataclasses.replace(body, variances=variances)
+    return body
+
+
+def _wire_layer(layer: Layer, rows: Rows) -> WireLayer:
+    weights: npt.NDArray[np.generic] = layer.weights
+    scales = np.zeros(0, dtype=np.float32)
+    if rows == "i8":
+        weights, scales = quantize_layer(layer.weights)
+    return WireLayer(layer.activation, rows, weights, scales, layer.bias)
+
+
+def _written_layer(layer: Layer, wire: WireLayer) -> WrittenLayer:
+    rows: Rows = "i8" if wire.rows == "i8" else "f32"
+    error = 0.0
+    if rows == "i8":
+        stored = wire.weights.astype(np.float64) * wire.scales
+        largest = np.abs(layer.weights).max(axis=0)
+        error = float((np.abs(stored - layer.weights) / np.where(largest > 0, largest, 1)).max())
+    return WrittenLayer(layer.inputs, layer.outputs, layer.activation, rows, error)
+
+
+def _variance_error(model: PolicyModel, body: Body) -> float | None:
+    if body.variances is None or model.variance is None:
+        return None
+    stored = decode_variances(body.variances.codes, body.variances.scale)
+    return relative_error(model.variance, stored)
 
 
 def _default_vectors(schema: FeatureSchema, vectors: Sequence[Values] | None) -> Sequence[Values]:

@@ -13,6 +13,7 @@ import edgeart
 
 from . import attribution_cli, obd, tables
 from .bundle import write_bundle
+from .cells import Cell, holdbacks
 from .collector import cli as collector_cli
 from .errors import ExportError
 from .evaluate import evaluate, logged_value
@@ -91,7 +92,7 @@ def _export(options: argparse.Namespace) -> int:
     model = load_model(options.model)
     changes = {
         field: given
-        for field in ("explorer", "name", "sequence")
+        for field in ("explorer", "name", "sequence", "cells", "salt")
         if (given := getattr(options, field)) is not None
     }
     model = dataclasses.replace(model, **changes)
@@ -106,6 +107,11 @@ def _export(options: argparse.Namespace) -> int:
         "policy": model.name,
         "sequence": model.sequence,
         "explorer": str(model.explorer),
+        "cells": [
+            {"name": cell.name, "share": cell.share, "explorer": str(cell.explorer)}
+            for cell in model.cells
+        ],
+        "attributes": list(model.attributes),
     }
     if options.bundle:
         written = write_bundle(model, options.bundle, rows=options.rows, contexts=contexts)
@@ -165,6 +171,15 @@ def _explorer(text: str) -> Explorer:
         return parse_explorer(text)
     except ExportError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _holdbacks(text: str) -> tuple[Cell, ...]:
+    try:
+        fixed, uniform = map(float, text.split(","))
+        return holdbacks(fixed, uniform)
+    except ValueError as error:  # a ModelError is one
+        reason = str(error) if isinstance(error, ExportError) else f"{text!r} is not two numbers"
+        raise argparse.ArgumentTypeError(reason) from None
 
 
 def _positive(text: str) -> float:
@@ -251,6 +266,15 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument(
         "--explorer", type=_explorer, help="such as greedy:floor=0.01 (default: the model's)"
     )
+    export.add_argument(
+        "--holdback",
+        dest="cells",
+        type=_holdbacks,
+        metavar="FIXED,UNIFORM",
+        help="shares of the units that see defaults and that see artworks drawn alike, such as "
+        "0.02,0.03; 0,0 for none (default: the model's cells)",
+    )
+    export.add_argument("--salt", help="with another one units fall anew (default: the model's)")
     export.add_argument("--name", help="policy name (default: the model's)")
     export.add_argument("--sequence", type=_at_least(1), help="default: the model's")
     export.add_argument(

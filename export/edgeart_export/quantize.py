@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows of binary32 weights become signed bytes with one scale a row (bundle.md §4, `i8`)."""
+"""Weights become signed bytes with scales (bundle.md §4, §6.1, `i8`), variances `e5m3` codes."""
 
 from __future__ import annotations
 
@@ -32,3 +32,55 @@ def quantize_rows(
     divisor = np.where(scales > 0, scales, np.float32(1))[:, None].astype(np.float64)
     codes = np.rint(weights / divisor).clip(-127, 127)
     return np.where(scales[:, None] > 0, codes, 0).astype(np.int8), scales
+
+
+def quantize_layer(
+    weights: npt.NDArray[np.float32],
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """Codes int8 [inputs, outputs] and scales float32 [outputs] for a layer's clean weights.
+
+    As `quantize_rows`, with a scale for each output.
+    """
+    codes, scales = quantize_rows(np.ascontiguousarray(weights.T))
+    return np.ascontiguousarray(codes.T), scales
+
+
+# The number of code 255; code c stands for (1 + (c mod 8)/8) · 2^(⌊c/8⌋ − 31).
+_LARGEST = 1.875
+
+
+def encode_variances(
+    variances: npt.NDArray[np.float32],
+) -> tuple[npt.NDArray[np.uint8], np.float32]:
+    """Codes uint8 [R, k] and the one variance_scale for clean variances ≥ 0 (bundle.md §4.1).
+
+    The scale lets the largest variance have the largest code; each variance gets the code whose
+    number times the scale is nearest, the even one of two. What is less than half of the least
+    number, 31 octaves below the largest, becomes 0.
+    """
+    largest = float(variances.max(initial=0))
+    # Not below what is clean; nor 0, where all variances are: any factor serves them.
+    scale = np.float32(max(largest / _LARGEST, float(LEAST))) if largest > 0 else np.float32(1)
+    numbers = variances.astype(np.float64) / float(scale)
+    # 32 octaves of eight steps: below the first, 2^-31, steps go on evenly down to 0, though the
+    # format has only their two ends, 0 and the number of code 1.
+    octave = np.clip(np.frexp(numbers)[1] - 1, -31, 0)
+    codes = np.rint((np.ldexp(numbers, -octave) - 1) * 8) + 8 * (octave + 31)
+    least = 1.125 * 2.0**-31
+    codes = np.where(numbers < least, np.where(numbers > least / 2, 1, 0), codes)
+    return codes.clip(0, 255).astype(np.uint8), scale
+
+
+def decode_variances(codes: npt.NDArray[np.uint8], scale: np.float32) -> npt.NDArray[np.float32]:
+    """What codes stand for, as devices compute it: the code's binary32 times the scale."""
+    bits = codes.astype(np.uint32) * np.uint32(2**20) + np.uint32(96 * 2**23)
+    numbers = np.where(codes == 0, np.float32(0), bits.view(np.float32))
+    product: npt.NDArray[np.float32] = (numbers * scale).astype(np.float32)
+    return product
+
+
+def relative_error(wanted: npt.NDArray[np.float32], got: npt.NDArray[np.float32]) -> float:
+    """The largest |got − wanted| / |wanted| over the elements that are not 0; 0 without any."""
+    known = wanted != 0
+    w = wanted[known].astype(np.float64)
+    return float((np.abs(got[known] - w) / np.abs(w)).max(initial=0))

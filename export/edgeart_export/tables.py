@@ -84,11 +84,23 @@ def exported(report: Report) -> None:
     if "bundle" in report:
         b = report["bundle"]
         print(
-            f"{b['path']}: {b['size']} bytes, {b['rows']} rows of {b['artworks']} artworks in "
-            f"{b['titles']} title(s); {b['vectors']} test vectors hold"
+            f"{b['path']}: format {b['format']}, {b['size']} bytes, {b['rows']} rows of "
+            f"{b['artworks']} artworks in {b['titles']} title(s); {b['vectors']} test vectors hold"
         )
+        for i, layer in enumerate(b["layers"]):
+            print(
+                f"  layer {i}: {layer['inputs']} → {layer['outputs']}, {layer['activation']}, "
+                f"{layer['rows']}; weights off by at most {layer['weight_error']:.2g} of an "
+                f"output's largest"
+            )
+        for cell in report["cells"]:
+            print(f"  cell {cell['name']}: {100 * cell['share']:g} % of units, {cell['explorer']}")
+        if b["variance_error"] is not None:
+            print(f"  variances off by at most {100 * b['variance_error']:.1f} %")
+        if report["attributes"]:
+            print(f"  attributes: {', '.join(report['attributes'])}")
         print(
-            f"  against f32 rows on {b['contexts']} contexts ({report['compared_on']}): "
+            f"  against f32 weights on {b['contexts']} contexts ({report['compared_on']}): "
             f"{100 * b['flips']:.2f} % greedy flips, largest score error {b['score_error']:.2g}"
         )
     if "onnx" in report:
