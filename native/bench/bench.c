@@ -150,7 +150,7 @@ int main(int argc, char **argv) {
     }
     for (unsigned k = 0; kernel_name(k); k++)
         if (!add_kernel(&all, k)) fprintf(stderr, "left out: kernel %s\n", kernel_name(k));
-    add_common(&all);
+    add_common(&all, 0); /* which every processor has */
     measure();
     print_times(json);
     print_bars(json);

@@ -19,7 +19,7 @@ int main(int argc, char **argv) {
         return 2;
     }
     if (!add_kernel(&all, kernel)) return 77; /* this processor does not have it */
-    if (kernel == 0) add_common(&all);
+    if (!strcmp(argv[1], "avx2")) add_common(&all, kernel); /* with it comes the instruction for CRC */
     for (unsigned i = 0; i < all.count; i++) {
         const job *j = all.list + i;
         if (strstr(j->name, "read the table") || strstr(j->name, "checksum of the bundle, p"))

@@ -236,8 +236,7 @@ int add_kernel(jobs *all, unsigned kernel) {
     return 1;
 }
 
-void add_common(jobs *all) {
-    unsigned k = 0; /* opened by any: what is used here is the same for all */
+void add_common(jobs *all, unsigned k) {
     job *j = add(all, run_read, 1, &bare, k, 0, "read the table once, i8");
     j->table = j->policy->weights_i8, j->size = (size_t)ROWS * K;
     j = add(all, run_read, 1, &f32, k, 0, "read the table once, f32");

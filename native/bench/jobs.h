@@ -31,12 +31,13 @@ typedef struct {
 /* "portable", "128" or "avx2"; NULL past the last. EA_KERNEL_… by the same index. */
 const char *kernel_name(unsigned index);
 
-/* The jobs of one kernel: a page by each explorer, single calls, opening. 0 where this processor
-   does not have it. */
+/* The jobs of one kernel: a page by each explorer, single titles. 0 where this processor does not
+   have it. */
 int add_kernel(jobs *all, unsigned kernel);
 
-/* The jobs that no kernel changes: reading the tables, checksums, contexts, events. */
-void add_common(jobs *all);
+/* The jobs that no kernel of a policy changes: reading the tables, opening, contexts, events; with
+   the homes of a kernel that was added. */
+void add_common(jobs *all, unsigned kernel);
 
 
 void free_homes(void);
