@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compares counted instructions with those on record, which no busy machine can disturb.
 
-    python3 native/tools/gates.py build/count "gcc 12, -O2"             compare, 1 if one is off
-    python3 native/tools/gates.py build/count "gcc 12, -O2" --record    write bench/instructions.json
+    python3 native/tools/gates.py build/count "gcc, -O2"             compare: 1 if one is off
+    python3 native/tools/gates.py build/count "gcc, -O2" --record    write bench/instructions.json
 
 build/count runs each job of a kernel once in a function that callgrind, of valgrind, counts. The
 library's instructions alone are counted, so that the numbers depend on compiler and flags and on

@@ -38,7 +38,7 @@ def gates() -> ModuleType:
     ],
 )
 def test_counts_pass_within_their_bounds(
-    gates: ModuleType, found: int, same: bool, passes: bool
+    gates: ModuleType, found: int, *, same: bool, passes: bool
 ) -> None:
     wrong = gates.compare({"page": found}, {"page": 10_000}, same=same)
     assert (wrong == []) is passes
