@@ -296,16 +296,6 @@ class Described(Parts):
         self._check(self._lib.ea_title_info(self._handle, index, self._ffi.NULL, first, count))
         return range(first[0], first[0] + count[0])
 
-    def _title_id(self, index: int) -> str:
-        text, null = self._ffi.new("ea_text *"), self._ffi.NULL
-        self._check(self._lib.ea_title_info(self._handle, index, text, null, null))
-        return self._text(text)
-
-    def _artwork_id(self, row: int) -> str:
-        text = self._ffi.new("ea_text *")
-        self._check(self._lib.ea_artwork_id(self._handle, row, text))
-        return self._text(text)
-
     # What only native calls can tell, and what to raise then.
 
     def _handle_of(self, context: Context) -> Any:

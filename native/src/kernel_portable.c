@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The kernel in plain C: what every compiler understands, and what the others are held against. */
+#include "fast.h"
+
 #include "kernel.h"
 
 static void scores_f32(const float *u, const ea__block *block, float *scores) {
