@@ -4,6 +4,8 @@
 #include "build.h"
 #include "test.h"
 
+#include <math.h>
+
 enum { MOST_TITLES = 40 };
 
 static const uint32_t names[] = {EA_KERNEL_PORTABLE, EA_KERNEL_128, EA_KERNEL_AVX2};
