@@ -17,6 +17,7 @@ DEVICE := $(shell find edgeart -name '*.py' -o -name '*.pyi' -o -name py.typed)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: force help demo test test-native test-python test-device lint lint-python lint-c format
+.PHONY: targets coverage fuzz amalgamation gates
 .PHONY: bench bench-feedback sigkill agreement attribution null-worlds unbiasedness
 .PHONY: variance-formats deltas dist clean distclean
 
@@ -49,6 +50,18 @@ test: test-native test-python ## every test of the checkout
 
 test-native:
 	@$(MAKE) --no-print-directory -C native test
+
+targets: ## the same bits by gcc, clang, on aarch64, riscv64 and WebAssembly
+	@$(MAKE) --no-print-directory -C native targets
+
+coverage: ## what the C tests reach of the C library
+	@$(MAKE) --no-print-directory -C native coverage
+
+fuzz: ## fuzz the C library for SECONDS (20) on each of four targets
+	@$(MAKE) --no-print-directory -C native fuzz SECONDS=$(or $(SECONDS),20)
+
+amalgamation: ## the C library as one file, native/build/edgeart.c
+	@$(MAKE) --no-print-directory -C native amalgamation
 
 test-python: $(STAMP)/test
 	@command -v "$(CLANG)" >/dev/null \
@@ -93,6 +106,9 @@ lint-c:
 format: $(STAMP)/lint ## let ruff put the Python files in order
 	"$(BIN)/ruff" check --fix .
 	"$(BIN)/ruff" format .
+
+gates: ## count instructions of the core under valgrind and hold them against the record
+	@$(MAKE) --no-print-directory -C native gates
 
 bench: $(STAMP)/bench ## measure beside onnxruntime, numpy and Vowpal Wabbit
 	@"$(BIN)/python" -m benchmarks
