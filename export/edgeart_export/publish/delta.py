@@ -74,18 +74,24 @@ class _Writer:
             self._operation(INSERT, [n], self.target[self.done : self.done + n])
 
     def sum(self, offset: int, size: int, width: int) -> None:
-        """Takes bytes as differences from the base, elements of `width` (1 or 4) bytes."""
+        """Takes bytes as differences from the base, elements of `width` (1 or 4) bytes.
+
+        Where few words differ, bytes say it shorter: planes would tear those words apart.
+        """
         for n in _blocks(size):
-            kind, code = ("<u4", SUM_WORDS) if width == 4 else ("u1", SUM_BYTES)
             old, new = (
-                np.frombuffer(data, kind, n // width, position)
+                np.frombuffer(data, f"<u{width}", n // width, position)
                 for data, position in ((self.base, offset), (self.target, self.done))
             )
-            if (old == new).all():
+            changed = np.count_nonzero(old != new)
+            if not changed:
                 self.copy(offset, n)
+            elif width == 4 and 2 * changed > len(new):
+                planes = (new - old).view("u1").reshape(-1, 4).T
+                self._operation(SUM_WORDS, [offset, n], planes.tobytes())
             else:
-                planes = (new - old).view("u1").reshape(-1, width).T.tobytes()
-                self._operation(code, [offset, n], planes)
+                differences = new.view("u1") - old.view("u1")
+                self._operation(SUM_BYTES, [offset, n], differences.tobytes())
             offset += n
 
     def flush(self) -> None:
