@@ -115,6 +115,12 @@ def test_there_is_none_where_a_reader_would_refuse_its_operations(
     assert delta(base, target) is None
 
 
+def test_a_shuffled_catalogue_is_sent_whole_rather_than_applied_for_seconds() -> None:
+    name, base, target = list(replaced(1000))[2]
+    assert name == "the titles in another order"
+    assert delta(Document(base), Document(target)) is None
+
+
 def test_with_5_percent_of_30_000_rows_replaced_it_is_below_6_percent() -> None:
     name, base, target = next(replaced(3000))
     assert name == "5 % of the rows are others"
