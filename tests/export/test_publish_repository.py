@@ -249,6 +249,13 @@ def test_a_timer_signs_the_timestamp_each_time_and_the_snapshot_in_time(tmp_path
     }
 
 
+def test_what_another_tool_wrote_is_named_by_its_own_bytes(made: Made, tmp_path: Path) -> None:
+    path = made.path / "metadata" / "1.snapshot.json"
+    path.write_text(json.dumps(json.loads(path.read_bytes()), indent=2))
+    assert made.publisher().refresh().versions == {"snapshot": 1, "timestamp": 2}
+    made.reader(tmp_path / "device").refresh()
+
+
 def test_without_the_online_keys_a_timer_says_which_it_needs(made: Made) -> None:
     with pytest.raises(PublishError, match="do not suffice for snapshot and timestamp"):
         made.publisher(made.offline).refresh()

@@ -8,10 +8,11 @@ from collections.abc import Collection, Mapping, Sequence
 from tuf.api.metadata import Role, Root, Targets
 
 from ..errors import PublishError
+from .catalogue import write_catalogue
 from .deny import write_denied
 from .keys import Held, KeyRing
 from .offers import INTERVALS, Catalogue
-from .repository import DAYS, Outcome, Repository, State, write_catalogue
+from .repository import DAYS, Outcome, Repository, State
 
 
 class Keeper:

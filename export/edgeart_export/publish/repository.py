@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from tuf.api.exceptions import RepositoryError
-from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
+from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
 
 from ..errors import PublishError
-from .files import DENY, Files
+from .catalogue import read_catalogue
+from .files import Files
 from .keys import KeyRing
-from .offers import Catalogue, Offer, Record
+from .offers import Catalogue
 
 DAYS = {"root": 365, "targets": 180, "snapshot": 14, "timestamp": 3}
 """How long each role's signature holds, where `init` says nothing else."""
@@ -203,7 +204,7 @@ class Repository:
             version = old.signed.version + 1 if old else 1
             meta = dict(old.signed.meta) if old else {}
             if targets is not None:
-                meta["targets.json"] = _meta(targets)
+                meta["targets.json"] = _meta(targets, _checked(targets))
             snapshot = Metadata(
                 Snapshot(version=version, expires=self._expiry(days["snapshot"]), meta=meta)
             )
@@ -212,7 +213,13 @@ class Repository:
             Timestamp(
                 version=old_timestamp.signed.version + 1 if old_timestamp else 1,
                 expires=self._expiry(days["timestamp"]),
-                snapshot_meta=_meta(snapshot),
+                snapshot_meta=_meta(
+                    snapshot,
+                    # As it is served, which another version of python-tuf may have written.
+                    files.role("snapshot", snapshot.signed.version).read_bytes()
+                    if snapshot is old
+                    else _checked(snapshot),
+                ),
                 unrecognized_fields={"edgeart": {"at": int(self.now.timestamp())}},
             )
         )
@@ -293,32 +300,6 @@ class Repository:
             raise PublishError(f"{found.signed.type}: {error}") from error
 
 
-def read_catalogue(targets: Targets) -> Catalogue:
-    """Offers and records as they are signed. Raises PublishError where sync.md is broken."""
-    said = targets.unrecognized_fields.get("edgeart")
-    if not isinstance(said, dict) or said.get("format") != 1:
-        raise PublishError("the targets metadata has no field edgeart of format 1 (sync.md §5)")
-    catalogue = Catalogue(interval=said["interval"])
-    for name, target in targets.targets.items():
-        if name != DENY:
-            offer = Offer.read(name, target.hashes["sha256"], target.length, target.custom)
-            catalogue.offers[name] = offer
-    for policy, record in said["policies"].items():
-        catalogue.records[policy] = Record.read(record)
-    return catalogue
-
-
-def write_catalogue(targets: Targets, catalogue: Catalogue) -> None:
-    """Puts offers and records into the metadata; the deny list stays as it is."""
-    deny = targets.targets[DENY]
-    targets.targets = {DENY: deny}
-    for name, offer in sorted(catalogue.offers.items()):
-        targets.targets[name] = TargetFile(
-            offer.length, {"sha256": offer.sha256}, name, {"custom": offer.custom()}
-        )
-    targets.unrecognized_fields["edgeart"] = catalogue.field()
-
-
 def _keys(root: Metadata[Root] | None, role: str) -> list[str]:
     return list(root.signed.roles[role].keyids) if root else []
 
@@ -333,8 +314,7 @@ def _days(root: Root) -> dict[str, int]:
     return {**DAYS, **root.unrecognized_fields.get("edgeart", {}).get("days", {})}
 
 
-def _meta(found: Metadata[Any]) -> MetaFile:
-    data = found.to_bytes()
+def _meta(found: Metadata[Any], data: bytes) -> MetaFile:
     return MetaFile(found.signed.version, len(data), {"sha256": hashlib.sha256(data).hexdigest()})
 
 
