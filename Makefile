@@ -17,11 +17,13 @@ DEVICE := $(shell find edgeart -name '*.py' -o -name '*.pyi' -o -name py.typed)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: force help demo test test-native test-python test-device lint lint-python lint-c format
-.PHONY: bench bench-feedback sigkill agreement attribution null-worlds dist clean distclean
+.PHONY: targets coverage fuzz amalgamation gates
+.PHONY: bench bench-feedback sigkill agreement attribution null-worlds unbiasedness
+.PHONY: variance-formats deltas dist clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /:/' \
-		| awk -F: '{ printf "  make %-12s %s\n", $$1, $$2 }'
+		| awk -F: '{ printf "  make %-16s %s\n", $$1, $$2 }'
 
 $(STAMP)/pip: constraints.txt
 	"$(PYTHON)" -m venv "$(VENV)"
@@ -33,7 +35,7 @@ $(STAMP)/pip: constraints.txt
 $(STAMP)/installed: $(STAMP)/pip $(NATIVE) $(PACKAGING) export/pyproject.toml \
 		$(if $(wildcard edgeart/_native*.so),,force)
 	rm -f edgeart/_native*.so
-	$(PIP) "$(BIN)/python" -m pip install --quiet --editable . --editable './export[collector]'
+	$(PIP) "$(BIN)/python" -m pip install --quiet --editable . --editable './export[collector,publish]'
 	@touch "$@"
 
 $(STAMP)/test $(STAMP)/lint $(STAMP)/bench $(STAMP)/dist: $(STAMP)/%: $(STAMP)/installed
@@ -48,6 +50,18 @@ test: test-native test-python ## every test of the checkout
 
 test-native:
 	@$(MAKE) --no-print-directory -C native test
+
+targets: ## the same bits by gcc, clang, on aarch64, riscv64 and WebAssembly
+	@$(MAKE) --no-print-directory -C native targets
+
+coverage: ## what the C tests reach of the C library
+	@$(MAKE) --no-print-directory -C native coverage
+
+fuzz: ## fuzz the C library for SECONDS (20) on each of four targets
+	@$(MAKE) --no-print-directory -C native fuzz SECONDS=$(or $(SECONDS),20)
+
+amalgamation: ## the C library as one file, native/build/edgeart.c
+	@$(MAKE) --no-print-directory -C native amalgamation
 
 test-python: $(STAMP)/test
 	@command -v "$(CLANG)" >/dev/null \
@@ -93,6 +107,9 @@ format: $(STAMP)/lint ## let ruff put the Python files in order
 	"$(BIN)/ruff" check --fix .
 	"$(BIN)/ruff" format .
 
+gates: ## count instructions of the core under valgrind and hold them against the record
+	@$(MAKE) --no-print-directory -C native gates
+
 bench: $(STAMP)/bench ## measure beside onnxruntime, numpy and Vowpal Wabbit
 	@"$(BIN)/python" -m benchmarks
 
@@ -111,6 +128,15 @@ attribution: $(STAMP)/test ## attribute 2,000,000 impressions: truth, CPU and me
 
 null-worlds: $(STAMP)/test ## SEEDS worlds (100) without anything to gain: how often is a gain claimed?
 	@"$(BIN)/python" -m benchmarks.null_worlds --seeds $(or $(SEEDS),100)
+
+unbiasedness: $(STAMP)/test ## LOGS logs (2000) of every explorer, whose intervals should hold the truth
+	@"$(BIN)/python" -m benchmarks.unbiasedness --logs $(or $(LOGS),2000)
+
+deltas: $(STAMP)/bench ## bytes of deltas between bundles, beside bsdiff and zstd
+	@"$(BIN)/python" -m benchmarks.deltas
+
+variance-formats: $(STAMP)/test ## bytes of forms for variances, and what they do to Thompson
+	@"$(BIN)/python" -m benchmarks.variance_formats
 
 dist: $(STAMP)/dist ## sdist and wheel of both distributions, in dist/
 	rm -rf dist

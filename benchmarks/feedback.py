@@ -29,25 +29,28 @@ from rich.table import Table
 
 import edgeart
 from benchmarks.homepage import VALUES, homepage
+from benchmarks.uploads import SECRET, measure_page, quantiles
 
 EVENTS = 20_000
-SECRET = bytes(range(32))
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Prints the three measurements; returns 0."""
+    """Prints the measurements; returns 0."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.feedback",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument(
+        "--rounds", type=int, default=12, help="of pages while uploading, 12 s each (default 12)"
+    )
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         result = {
-            "shown": measure_shown(Path(folder)),
+            "recording": measure_shown(Path(folder)),
             "bytes": measure_bytes(Path(folder)),
-            "page": measure_page(Path(folder)),
+            **measure_page(Path(folder), options.rounds),
         }
     if options.json:
         json.dump(result, sys.stdout, indent=1)
@@ -99,7 +102,7 @@ def measure_shown(folder: Path) -> dict[str, dict[str, float]]:
             times[name].append(clock() - start)
     log.close()
     database.close()
-    return {name: _quantiles(sorted(of)) for name, of in times.items()}
+    return {name: quantiles(sorted(of)) for name, of in times.items()}
 
 
 def _snowplow(
@@ -125,14 +128,6 @@ def _snowplow(
         tracker.track(peer.SelfDescribing(content))
 
     return record
-
-
-def _quantiles(ordered: list[int]) -> dict[str, float]:
-    last = len(ordered) - 1
-    return {
-        name: ordered[round(last * share)] / 1000
-        for name, share in (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999))
-    }
 
 
 # Bytes.
@@ -203,60 +198,15 @@ class _sink:  # noqa: N801 - used as a function
         self.server.server_close()
 
 
-# A page while the network is busy.
-
-
-def measure_page(folder: Path) -> dict[str, dict[str, float]]:
-    """Microseconds of a page of 100 titles: idle, while uploading, and against a dead server."""
-    home = homepage("squarecb", "i8")
-    log = edgeart.FeedbackLog(folder / "page")
-    selector = edgeart.Selector(home.policy, log, unit=b"unit", secret=SECRET)
-    selector.set_context(VALUES)
-    titles = home.titles[:100]
-    clock = time.perf_counter_ns
-
-    def run(seconds: float) -> list[int]:
-        times = []
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            start = clock()
-            page = selector.page(titles)
-            times.append(clock() - start)
-            selector.shown(page[len(times) % 100])
-            time.sleep(0.0005)
-        return times
-
-    idle: list[int] = []
-    busy: dict[str, list[int]] = {"uploading": [], "server dead": []}
-    with _sink() as (url, _):
-        for _ in range(4):
-            idle += run(1.5)
-            for name, target in (("uploading", url), ("server dead", "http://127.0.0.1:9")):
-                uploader = edgeart.Uploader(log, target, first_retry=0.0)
-                stop = threading.Event()
-
-                def upload(
-                    uploader: edgeart.Uploader = uploader, stop: threading.Event = stop
-                ) -> None:
-                    while not stop.wait(0.02):
-                        uploader.run_once()
-
-                thread = threading.Thread(target=upload)
-                thread.start()
-                busy[name] += run(1.5)
-                stop.set()
-                thread.join()
-    log.close()
-    return {"idle": _quantiles(sorted(idle))} | {n: _quantiles(sorted(t)) for n, t in busy.items()}
-
-
 def show(result: dict[str, dict[str, dict[str, float]]]) -> None:
-    """Three tables for people."""
+    """Tables for people."""
     console = Console()
     for title, unit, rows in (
-        ("one `shown` call", "µs", result["shown"]),
+        ("one `shown` call", "µs", result["recording"]),
         ("one impression on the wire", "bytes", result["bytes"]),
-        ("a page of 100 titles", "µs", result["page"]),
+        ("a page of 100 titles, uploads beside it", "µs", result["page"]),
+        ("one `shown` call, uploads beside it", "µs", result["shown"]),
+        ("woken late from a sleep, uploads beside it", "µs", result["woken"]),
     ):
         columns = list(dict.fromkeys(c for row in rows.values() for c in row))
         table = Table(title=f"{title}, {unit}", title_justify="left")

@@ -75,6 +75,10 @@ class RepetitionError(EdgeartError, ValueError):
     """A logged decision cannot be repeated with this bundle. Raised by `Repetition` and `why`."""
 
 
+class GraphError(EdgeartError, ValueError):
+    """An ONNX graph does not fit the policy, or gives unusable numbers. Raised by `OnnxPolicy`."""
+
+
 class LogError(EdgeartError, OSError):
     """The feedback log cannot be used or cannot take an event. Raised by `FeedbackLog`."""
 

@@ -94,8 +94,10 @@ class FeedbackLog:
         self._thread: threading.Thread | None = None
         self._active: ActiveSegment | None = None
         self._sealing = threading.Lock()  # taken before the mutex, and held while a disk works
+        self._bounding = threading.Lock()  # taken last: what is dropped is dropped, counted, once
         self._full: list[tuple[ActiveSegment, int]] = []  # to be sealed; with their stream
         self._unreported: list[tuple[str, int, int, int, int]] = []  # as the lost event's fields
+        self._room = 0  # bytes that new segments may take before the directory is looked at again
         self._retry_at = -(1 << 62)
         self._failure = "io"
         self._new_stream()
@@ -201,7 +203,12 @@ class FeedbackLog:
         if self._next > _LAST_SEQUENCE - (1 << 24):
             self._new_stream()  # more events than a segment can hold: none runs out inside
         try:
-            self._bound(self.segment_bytes)
+            if self._room < self.segment_bytes:
+                # Full segments that wait to be sealed take their room as well.
+                self._count(self._bound(self.segment_bytes * (len(self._full) + 1)))
+            else:
+                # `seal` has looked, on another thread's time: no need to list a full directory.
+                self._room -= self.segment_bytes
             active = ActiveSegment(
                 self.store.directory, self.segment_bytes, self._stream, self._next,
                 now=self.clock(), ticks=ticks,
@@ -282,8 +289,12 @@ class FeedbackLog:
             if active is not None and active.next > active.first:
                 self._retire(active)
         self._seal_full()
-        with self._mutex:
-            self._bound(0)
+        with self._sealing:
+            dropped = self._bound(0)  # without the mutex: a full directory takes its time
+            with self._mutex:
+                self._count(dropped)
+                unsealed = len(self._full) + (self._active is not None)
+                self._room = self.store.room - unsealed * self.segment_bytes
         return self.store.sealed()
 
     def sync(self) -> None:
@@ -324,9 +335,14 @@ class FeedbackLog:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _bound(self, room: int) -> None:
-        """Drops the oldest segments beyond the bounds, and counts their events."""
-        for segment, reason in self.store.bound(room):
+    def _bound(self, room: int) -> list[tuple[Sealed, str]]:
+        """Drops the oldest segments beyond the bounds; the caller has to count them."""
+        with self._bounding:
+            return self.store.bound(room)
+
+    def _count(self, dropped: list[tuple[Sealed, str]]) -> None:
+        """Counts the events of segments that were dropped. Under the mutex."""
+        for segment, reason in dropped:
             self._lose(reason, segment.span, segment.stream, segment.first, segment.last)
 
     def _purge(self) -> None:

@@ -33,6 +33,7 @@ class SegmentStore:
         self.max_bytes = max_bytes
         self.max_age_ms = max_age_days * _DAY_MS
         self.in_flight: set[str] = set()  # paths that an upload is reading
+        self.room = 0  # bytes below max_bytes, when `bound` last looked
         try:
             os.makedirs(self.directory, exist_ok=True)
             self._lock = segments.lock(self.directory)
@@ -81,6 +82,7 @@ class SegmentStore:
                 segments.remove(segment.path)
                 total -= size
                 dropped.append((segment, "age" if too_old else "size"))
+        self.room = max(self.max_bytes - total, 0)
         return dropped
 
     def remove(self, segment: Sealed) -> None:

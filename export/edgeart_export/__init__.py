@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from .bundle import Written, bundle_bytes, write_bundle
+from .bundle import Written, WrittenLayer, bundle_bytes, write_bundle
+from .cells import Cell, holdbacks
 from .errors import DataError, ExplorerError, ExportError, ModelError, SchemaError
 from .estimators import Estimate, doubly_robust, effective_sample_size, ips, snips
 from .evaluate import Evaluation, evaluate, logged_value
@@ -14,6 +15,8 @@ from .explorers import (
     Greedy,
     Softmax,
     SquareCB,
+    Thompson,
+    Ucb,
     Uniform,
     parse_explorer,
 )
@@ -23,12 +26,14 @@ from .onnx import onnx_model, write_onnx
 from .rewards import CrossFitted, GivenModel
 from .schema import Category, FeatureSchema, Number, Vector, Weights
 from .store import load_model, save_model
+from .tower import Layer
 from .trainers import LinearTrainer
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Category",
+    "Cell",
     "CrossFitted",
     "DataError",
     "EpsilonGreedy",
@@ -41,6 +46,7 @@ __all__ = [
     "Fixed",
     "GivenModel",
     "Greedy",
+    "Layer",
     "LinearTrainer",
     "Log",
     "ModelError",
@@ -49,14 +55,18 @@ __all__ = [
     "SchemaError",
     "Softmax",
     "SquareCB",
+    "Thompson",
+    "Ucb",
     "Uniform",
     "Vector",
     "Weights",
     "Written",
+    "WrittenLayer",
     "bundle_bytes",
     "doubly_robust",
     "effective_sample_size",
     "evaluate",
+    "holdbacks",
     "ips",
     "load_model",
     "logged_value",

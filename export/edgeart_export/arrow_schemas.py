@@ -35,9 +35,11 @@ CONTEXTS = _table(
     ("map", pa.binary()),
     ("seed", pa.uint64()),
     ("unit_epoch", pa.uint64()),
-    ("cell", pa.uint32(), None),
+    ("cell", pa.string(), None),
     ("denied", pa.binary(), None),
     ("subject", pa.string(), None),
+    ("required", pa.uint32()),
+    ("forbidden", pa.uint32()),
 )
 
 IMPRESSIONS = _table(
@@ -50,6 +52,10 @@ IMPRESSIONS = _table(
     ("slot_row", pa.uint32()),
     ("slot_column", pa.uint32()),
     ("shown", pa.string(), None),
+    # What the host restricted the choice to: of a title of the bundle a bitmap over its rows, of
+    # another one the artworks' names. Both null: no restriction.
+    ("candidates", pa.binary(), None),
+    ("host_candidates", pa.list_(pa.field("item", pa.string(), nullable=False)), None),
 )
 
 OUTCOMES = _table(

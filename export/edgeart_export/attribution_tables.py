@@ -26,7 +26,7 @@ EXPOSURES = pa.schema(
         pa.field("seed", pa.uint64(), nullable=False),
         pa.field("map", pa.binary(), nullable=False),
         pa.field("subject", pa.string()),
-        pa.field("cell", pa.uint32()),
+        pa.field("cell", pa.string()),
         pa.field("title", pa.string(), nullable=False),
         pa.field("artwork", pa.string()),
         pa.field("shown", pa.string()),  # what the application showed instead of the decision

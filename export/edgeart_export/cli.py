@@ -13,11 +13,13 @@ import edgeart
 
 from . import attribution_cli, obd, tables
 from .bundle import write_bundle
+from .cells import Cell, holdbacks
 from .collector import cli as collector_cli
 from .errors import ExportError
 from .evaluate import evaluate, logged_value
 from .explorers import Explorer, parse_explorer
 from .onnx import write_onnx
+from .publish import cli as publish_cli
 from .rewards import CrossFitted, GivenModel, RewardModel
 from .store import load_model, save_model
 from .trainers import LinearTrainer
@@ -91,7 +93,7 @@ def _export(options: argparse.Namespace) -> int:
     model = load_model(options.model)
     changes = {
         field: given
-        for field in ("explorer", "name", "sequence")
+        for field in ("explorer", "name", "sequence", "cells", "salt")
         if (given := getattr(options, field)) is not None
     }
     model = dataclasses.replace(model, **changes)
@@ -106,9 +108,20 @@ def _export(options: argparse.Namespace) -> int:
         "policy": model.name,
         "sequence": model.sequence,
         "explorer": str(model.explorer),
+        "cells": [
+            {"name": cell.name, "share": cell.share, "explorer": str(cell.explorer)}
+            for cell in model.cells
+        ],
+        "attributes": list(model.attributes),
     }
     if options.bundle:
-        written = write_bundle(model, options.bundle, rows=options.rows, contexts=contexts)
+        written = write_bundle(
+            model,
+            options.bundle,
+            rows=options.rows,
+            contexts=contexts,
+            stable=options.stable_codes.read_bytes() if options.stable_codes else None,
+        )
         report["bundle"] = {**dataclasses.asdict(written), "path": str(written.path)}
         report["compared_on"] = str(options.contexts or "random contexts drawn from the schema")
     if options.onnx:
@@ -167,6 +180,15 @@ def _explorer(text: str) -> Explorer:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def _holdbacks(text: str) -> tuple[Cell, ...]:
+    try:
+        fixed, uniform = map(float, text.split(","))
+        return holdbacks(fixed, uniform)
+    except ValueError as error:  # a ModelError is one
+        reason = str(error) if isinstance(error, ExportError) else f"{text!r} is not two numbers"
+        raise argparse.ArgumentTypeError(reason) from None
+
+
 def _positive(text: str) -> float:
     try:
         value = float(text)
@@ -215,6 +237,7 @@ def _parser() -> argparse.ArgumentParser:
 
     collector_cli.register(commands)
     attribution_cli.register(commands)
+    publish_cli.register(commands)
 
     train = command(
         "train",
@@ -249,8 +272,24 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--onnx", type=Path, help="ONNX file to write")
     export.add_argument("--rows", choices=("i8", "f32"), default="i8", help="default i8")
     export.add_argument(
+        "--stable-codes",
+        type=Path,
+        metavar="PREVIOUS",
+        help="keep the i8 codes of this earlier bundle of the policy while its weights stay within "
+        ".75 of a step of them: smaller deltas",
+    )
+    export.add_argument(
         "--explorer", type=_explorer, help="such as greedy:floor=0.01 (default: the model's)"
     )
+    export.add_argument(
+        "--holdback",
+        dest="cells",
+        type=_holdbacks,
+        metavar="FIXED,UNIFORM",
+        help="shares of the units that see defaults and that see artworks drawn alike, such as "
+        "0.02,0.03; 0,0 for none (default: the model's cells)",
+    )
+    export.add_argument("--salt", help="with another one units fall anew (default: the model's)")
     export.add_argument("--name", help="policy name (default: the model's)")
     export.add_argument("--sequence", type=_at_least(1), help="default: the model's")
     export.add_argument(

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -12,6 +12,7 @@ import edgeart
 
 from .errors import DataError
 from .estimators import Estimate, doubly_robust, effective_sample_size, ips, mean, snips
+from .explorers import KINDS
 from .log import Log
 from .rewards import Prediction, RewardModel, rows_by_title
 
@@ -129,8 +130,9 @@ def propensities(
 ) -> dict[str, Prediction]:
     """Per title of the log, π(a|x) of its rows and the policy's artworks, as devices compute it.
 
-    Raises DataError for a title that the policy does not have: nothing is known of what it would
-    show there.
+    The policy's own explorer is asked, as for units in no cell. Raises DataError for a title that
+    the policy does not have: nothing is known of what it would show there; and where its cells
+    take all units.
     """
     targets: dict[str, Prediction] = {}
     place = np.zeros(len(log), dtype=np.intp)
@@ -143,11 +145,17 @@ def propensities(
         artworks = policy.artworks(title)
         targets[title] = Prediction(rows, artworks, np.zeros((len(rows), len(artworks))))
         place[rows] = np.arange(len(rows))
-    values, context = None, policy.context(seed=0)  # a propensity does not depend on the seed
+    # A propensity does not depend on the seed, but on the cell: what is judged is the policy's own
+    # explorer, not that of a holdback.
+    try:
+        unit = policy.unit_of_cell(None)
+    except LookupError as error:
+        raise DataError(f"{error}; export the policy with smaller shares of cells") from None
+    values, context = None, policy.context(seed=0, unit=unit)
     for row, i in enumerate(place.tolist()):
         if log.contexts[row] is not values:  # the rows of one page may share their map
             values = log.contexts[row]
-            context = policy.context(values, seed=0)
+            context = policy.context(values, seed=0, unit=unit)
         candidates = policy.candidates(context, log.title[row])
         targets[log.title[row]].values[i] = np.asarray(candidates.n) / candidates.total
         if progress is not None and (row % 500 == 499 or row == len(log) - 1):
@@ -158,8 +166,8 @@ def propensities(
 def describe_explorer(policy: edgeart.Policy) -> str:
     """The explorer of a policy in a few words, as `parse_explorer` reads them."""
     explorer = policy.explorer
-    names = {"epsilon_greedy": "epsilon", "softmax": "temperature", "squarecb": "gamma"}
-    own = f"{names[explorer.kind]}={explorer.parameter:g}," if explorer.kind in names else ""
+    names = [f.name for f in fields(KINDS[explorer.kind]) if f.name != "floor"]
+    own = "".join(f"{name}={explorer.parameter:g}," for name in names)  # there is one at most
     return f"{explorer.kind}:{own}floor={explorer.floor:g}"
 
 

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from typing import ClassVar
 
 from .errors import ExplorerError
@@ -22,6 +23,8 @@ class Explorer:
     floor: float = field(default=0.0, kw_only=True)
     kind: ClassVar[str] = ""
     ranges: ClassVar[dict[str, tuple[float, float]]] = {}
+    uncertain: ClassVar[bool] = False  # it needs variances
+    scaled: ClassVar[bool] = False  # a title's factor acts on its parameter
 
     def __post_init__(self) -> None:
         if not self.kind:
@@ -50,6 +53,24 @@ class Explorer:
     def floor_for(self, candidates: int) -> float:
         """The floor that holds for a title of so many candidates: min(floor, 1/candidates)."""
         return min(self.floor, 1.0 / candidates)
+
+    def to_json(self) -> dict[str, float | str]:
+        """kind, floor and parameters, as `json` writes them."""
+        return {"kind": self.kind, "floor": self.floor, **self.parameters}
+
+    @classmethod
+    def from_json(cls, described: object) -> Explorer:
+        """The explorer that `to_json` described. Raises ExplorerError."""
+        fields_ = dict(described) if isinstance(described, Mapping) else {}
+        kind = KINDS.get(str(fields_.pop("kind", None)))
+        if kind is None:
+            raise ExplorerError(
+                f"{described!r} describes no explorer; its kind must be one of {_names()}"
+            )
+        try:
+            return kind(**fields_)
+        except TypeError as error:
+            raise ExplorerError(f"{described!r} describes no {kind.kind}: {error}") from None
 
     def __str__(self) -> str:
         given = {**self.parameters, "floor": self.floor}
@@ -92,6 +113,7 @@ class Softmax(Explorer):
 
     temperature: float
     kind: ClassVar[str] = "softmax"
+    scaled: ClassVar[bool] = True
     ranges: ClassVar[dict[str, tuple[float, float]]] = {"temperature": (2.0**-20, 2.0**20)}
 
 
@@ -101,11 +123,46 @@ class SquareCB(Explorer):
 
     gamma: float
     kind: ClassVar[str] = "squarecb"
+    scaled: ClassVar[bool] = True
     ranges: ClassVar[dict[str, tuple[float, float]]] = {"gamma": (0.0, 2.0**40)}
 
 
+@dataclass(frozen=True)
+class Thompson(Explorer):
+    """The probability of being the best, given how uncertain scores are; scale 2⁻²⁰ to 2²⁰.
+
+    Thompson 1933; Chapelle, Li 2011, *An empirical evaluation of Thompson sampling*. `scale` is the
+    α of decision.md §5, as of Chapelle and Li: the factor of all standard deviations. 1 samples
+    from the posterior as it is, less explores less. The model needs variances.
+    """
+
+    scale: float = 1.0
+    kind: ClassVar[str] = "thompson"
+    uncertain: ClassVar[bool] = True
+    scaled: ClassVar[bool] = True
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {"scale": (2.0**-20, 2.0**20)}
+
+
+@dataclass(frozen=True)
+class Ucb(Explorer):
+    """The largest score + scale · standard deviation, the upper bound; scale 2⁻²⁰ to 2²⁰.
+
+    `scale` is the β of decision.md §5 and the α of LinUCB: Li, Chu, Langford, Schapire 2010, *A
+    contextual-bandit approach to personalized news article recommendation*, algorithm 1. Without a
+    floor its choice is certain, and nothing else can be evaluated on what it logged. The model
+    needs variances.
+    """
+
+    scale: float = 1.0
+    kind: ClassVar[str] = "ucb"
+    uncertain: ClassVar[bool] = True
+    scaled: ClassVar[bool] = True
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {"scale": (2.0**-20, 2.0**20)}
+
+
 KINDS: dict[str, type[Explorer]] = {
-    cls.kind: cls for cls in (Fixed, Uniform, Greedy, EpsilonGreedy, Softmax, SquareCB)
+    cls.kind: cls
+    for cls in (Fixed, Uniform, Greedy, EpsilonGreedy, Softmax, SquareCB, Thompson, Ucb)
 }
 
 
@@ -122,7 +179,7 @@ def parse_explorer(text: str) -> Explorer:
     kind, _, rest = text.partition(":")
     if kind not in KINDS:
         raise ExplorerError(f"no explorer is called {kind!r}; use one of {_names()}")
-    known = [f.name for f in fields(KINDS[kind])]
+    known = {f.name: f.default for f in fields(KINDS[kind])}
     given: dict[str, float] = {}
     for part in filter(None, rest.split(",")):
         name, equals, value = part.partition("=")
@@ -137,7 +194,7 @@ def parse_explorer(text: str) -> Explorer:
             given[name] = math.nan
         if math.isnan(given[name]):
             raise ExplorerError(f"{kind}: {name} must be a number, not {value!r}")
-    absent = [name for name in known if name != "floor" and name not in given]
+    absent = [name for name, value in known.items() if value is MISSING and name not in given]
     if absent:
         raise ExplorerError(f"{kind}: {absent[0]} is missing; write {kind}:{absent[0]}=…")
     return KINDS[kind](**given)

@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes a model's scores as an ONNX graph: one Gemm, with all ids and the schema as metadata."""
+"""Writes a model's scores as an ONNX graph, with all ids and the schema as metadata."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from .bundle import write_atomically
 from .errors import ModelError
 from .model import PolicyModel
+from .quantize import decode_variances, encode_variances
+from .tower import BOUND
 
 # Old enough for runtimes of some years ago; Gemm has not changed since opset 13.
 OPSET = 17
@@ -22,45 +27,54 @@ _MAX_BYTES = 2**31 - 2**20  # protobuf's limit, less what the metadata may need
 
 
 def onnx_model(model: PolicyModel) -> onnx.ModelProto:
-    """The graph `scores = context · weightsᵀ + bias`.
+    """The graph `scores = u · weightsᵀ + bias`, u being the context behind the tower's layers.
 
     Input `context`: float32 [batch, schema.width], as `FeatureSchema.encode_many` gives it. Output
-    `scores`: float32 [batch, R]. Metadata, each a JSON text: `edgeart.titles` (title → artworks, in
-    row order), `edgeart.schema` (as `FeatureSchema.to_json`), `edgeart.slots` (names of the
-    input's columns), `edgeart.policy` (name, sequence, explorer, meta). Exploring is not part of
-    the graph. Raises ModelError for a model without artworks or too large for ONNX.
+    `scores`: float32 [batch, R], of weights in full precision. Where an explorer of the model uses
+    variances, a second output `variances` [batch, R] = u² · Vᵀ, V being the variances as a bundle
+    stores them (bundle.md §4.1).
+
+    Metadata, each a JSON text: `edgeart.titles` (title → artworks, in row order), `edgeart.schema`
+    (as `FeatureSchema.to_json`), `edgeart.slots` (names of the input's columns), `edgeart.policy`
+    (name, sequence, explorer, meta). Exploring is not part of the graph. Raises ModelError for a
+    model without artworks or too large for ONNX.
     """
     if not model.artworks:
         raise ModelError("an ONNX graph needs at least one title; this model has none")
     titles = json.dumps({title: list(row) for title, row in model.titles.items()})
-    if model.weights.nbytes + model.bias.nbytes + len(titles) > _MAX_BYTES:
-        raise ModelError(f"the weights have {model.weights.nbytes} bytes; ONNX files end at 2**31")
+    graph = _Graph()
+    u = _tower(graph, model)
+    rows = [graph.array("weights", model.weights), graph.array("bias", model.bias)]
+    graph.node("Gemm", [u, *rows], "scores", name="score", transB=1)
+    outputs = ["scores"]
+    if model.uses_variance and model.variance is not None:
+        stored = decode_variances(*encode_variances(model.variance))
+        squares = graph.node("Mul", [u, u], "squares")
+        graph.node("Gemm", [squares, graph.array("variance", stored)], "variances", transB=1)
+        outputs.append("variances")
+    if graph.size + len(titles) > _MAX_BYTES:
+        raise ModelError(f"the weights have {graph.size} bytes; ONNX files end at 2**31")
     width, count = model.schema.width, len(model.artworks)
-    graph = helper.make_graph(
-        [
-            helper.make_node(
-                "Gemm", ["context", "weights", "bias"], ["scores"], name="score", transB=1
-            )
-        ],
+    made = helper.make_graph(
+        graph.nodes,
         name="edgeart",
         inputs=[helper.make_tensor_value_info("context", TensorProto.FLOAT, ["batch", width])],
-        outputs=[helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", count])],
-        initializer=[
-            numpy_helper.from_array(np.ascontiguousarray(model.weights), "weights"),
-            numpy_helper.from_array(np.ascontiguousarray(model.bias), "bias"),
+        outputs=[
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", count])
+            for name in outputs
         ],
+        initializer=graph.arrays,
     )
     proto = helper.make_model(
-        graph,
+        made,
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="edgeart-export",
     )
-    explorer = {"kind": model.explorer.kind, "floor": model.explorer.floor}
     policy = {
         "name": model.name,
         "sequence": model.sequence,
-        "explorer": {**explorer, **model.explorer.parameters},
+        "explorer": model.explorer.to_json(),
         "meta": dict(sorted(model.meta.items())),
     }
     helper.set_model_props(
@@ -74,6 +88,46 @@ def onnx_model(model: PolicyModel) -> onnx.ModelProto:
     )
     onnx.checker.check_model(proto, full_check=True)
     return proto
+
+
+def _tower(graph: _Graph, model: PolicyModel) -> str:
+    """Adds the layers; the name of what comes out of the last one."""
+    value = "context"
+    if not model.tower:
+        return value
+    limits = [graph.array("least", np.float32(-BOUND)), graph.array("most", np.float32(BOUND))]
+    for i, layer in enumerate(model.tower):
+        parameters = [
+            graph.array(f"tower.{i}.weights", layer.weights),
+            graph.array(f"tower.{i}.bias", layer.bias),
+        ]
+        value = graph.node("Gemm", [value, *parameters], f"tower.{i}.sum")
+        value = graph.node("Clip", [value, *limits], f"tower.{i}.bounded")
+        if layer.activation != "identity":
+            operator = {"relu": "Relu", "tanh": "Tanh"}[layer.activation]
+            value = graph.node(operator, [value], f"tower.{i}.{layer.activation}")
+    return value
+
+
+class _Graph:
+    """Nodes and constants, as they come."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.arrays: list[onnx.TensorProto] = []
+        self.size = 0  # bytes of the constants
+
+    def array(self, name: str, values: npt.ArrayLike) -> str:
+        """Adds a constant; its name."""
+        array = np.ascontiguousarray(values, dtype=np.float32).reshape(np.shape(values))
+        self.size += array.nbytes
+        self.arrays.append(numpy_helper.from_array(array, name))
+        return name
+
+    def node(self, operator: str, inputs: Sequence[str], output: str, **more: Any) -> str:
+        """Adds a node; the name of its output."""
+        self.nodes.append(helper.make_node(operator, inputs, [output], **{"name": output, **more}))
+        return output
 
 
 def write_onnx(model: PolicyModel, path: str | os.PathLike[str]) -> Path:

@@ -13,6 +13,7 @@ from .errors import DataError
 from .log import Log
 from .model import PolicyModel
 from .schema import FeatureSchema
+from .tower import forward
 from .trainers.linear import LinearTrainer
 
 Floats = npt.NDArray[np.float64]
@@ -67,7 +68,8 @@ class GivenModel:
 
     def predict(self, log: Log) -> dict[str, Prediction]:
         """The model's scores. Raises DataError for a title it does not have."""
-        vectors = self._model.schema.encode_many(log.contexts).astype(np.float64)
+        encoded = self._model.schema.encode_many(log.contexts).astype(np.float64)
+        vectors = forward(self._model.tower, encoded)
         weights = self._model.weights.astype(np.float64)
         return _predict(log, self._model.titles, vectors, [(slice(None), weights)], self._model)
 

@@ -84,15 +84,44 @@ def exported(report: Report) -> None:
     if "bundle" in report:
         b = report["bundle"]
         print(
-            f"{b['path']}: {b['size']} bytes, {b['rows']} rows of {b['artworks']} artworks in "
-            f"{b['titles']} title(s); {b['vectors']} test vectors hold"
+            f"{b['path']}: format {b['format']}, {b['size']} bytes, {b['rows']} rows of "
+            f"{b['artworks']} artworks in {b['titles']} title(s); {b['vectors']} test vectors hold"
         )
+        for i, layer in enumerate(b["layers"]):
+            print(
+                f"  layer {i}: {layer['inputs']} → {layer['outputs']}, {layer['activation']}, "
+                f"{layer['rows']}; weights off by at most {layer['weight_error']:.2g} of an "
+                f"output's largest"
+            )
+        for cell in report["cells"]:
+            print(f"  cell {cell['name']}: {100 * cell['share']:g} % of units, {cell['explorer']}")
+        if b["variance_error"] is not None:
+            print(f"  variances off by at most {100 * b['variance_error']:.1f} %")
+        if report["attributes"]:
+            print(f"  attributes: {', '.join(report['attributes'])}")
         print(
-            f"  against f32 rows on {b['contexts']} contexts ({report['compared_on']}): "
+            f"  against f32 weights on {b['contexts']} contexts ({report['compared_on']}): "
             f"{100 * b['flips']:.2f} % greedy flips, largest score error {b['score_error']:.2g}"
         )
+        if b["stability"]:
+            _stability(b["stability"])
     if "onnx" in report:
         print(f"{report['onnx']['path']}: {report['onnx']['size']} bytes")
+
+
+def _stability(found: Report) -> None:
+    """What --stable-codes did."""
+    if found["used"]:
+        print(
+            f"  codes as in sequence {found['previous']}: {100 * found['kept']:.1f} % "
+            f"({100 * found['fresh']:.1f} % if rounded anew); {100 * found['flips']:.2f} % flips "
+            f"against codes rounded anew"
+        )
+    else:
+        print(
+            f"  codes of sequence {found['previous']} were not kept: too many flips against f32 "
+            f"weights; all are rounded anew"
+        )
 
 
 def evaluated(report: Report) -> None:

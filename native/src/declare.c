@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads what a bundle declares: explorers and cells, features and their words, tower, attributes. */
+/* Reads what a bundle declares: explorers, cells, features and words, tower, attributes. */
 #include "open.h"
 
 /* ---- explorers and cells ---- */

@@ -132,8 +132,10 @@ static uint8_t *text_or_nil(uint8_t *p, ea_text t) {
 int32_t ea_segment_impression(ea_segment *segment, const ea_impression *e) {
     const size_t first = offsetof(ea_impression, candidates); /* of later fields */
     if (!is_writable(segment) || !e || e->struct_size < first) return EA_E_ARGUMENT;
-    ea_text candidates = {0, 0};
-    if (e->struct_size >= sizeof *e && e->candidates.data) candidates = e->candidates;
+    int given = e->struct_size >= sizeof *e && e->candidates.data;
+    ea_text candidates; /* field by field: clang calls memset for an initialiser */
+    candidates.data = given ? e->candidates.data : 0;
+    candidates.length = given ? e->candidates.length : 0;
     if (e->title.length > 0xffff || e->artwork.length > 0xffff || e->shown.length > 0xffff ||
         candidates.length > 0xffff || (candidates.data && !candidates.length))
         return EA_E_ARGUMENT;

@@ -62,6 +62,7 @@ static void memory_is_checked(void) {
     CHECK_EQ(ea_policy_open(0, size, bundle.bytes, bundle.length, 0), EA_E_ARGUMENT);
     CHECK_EQ(ea_policy_open(policy, size, 0, 9, 0), EA_E_ARGUMENT);
     CHECK_EQ(ea_policy_open(policy, size - 1, bundle.bytes, bundle.length, 0), EA_E_MEMORY);
+    CHECK_EQ(ea_policy_open(policy, 4, bundle.bytes, bundle.length, 0), EA_E_MEMORY);
     CHECK_EQ(ea_policy_open((ea_policy *)(void *)((uint8_t *)memory + 8), size, bundle.bytes,
                             bundle.length, 0),
              EA_E_ALIGNMENT);
@@ -166,10 +167,12 @@ static const hostile values[] = {
     {"sequence", VALUE("\xcf\x00\x20\0\0\0\0\0\0"), EA_E_RANGE, 0},
     {"sequence", VALUE("\xd0\x01"), EA_E_TYPE, 0},
     {"sequence", VALUE("\xc0"), EA_E_TYPE, 0},
+    {"name", VALUE("\xa3" "a|b"), EA_E_RANGE, 0},
     {"meta", VALUE("\x90"), EA_E_TYPE, 0},
     {"meta", VALUE("\xde\x00\x21"), EA_E_LIMIT, 0},
     {"meta", VALUE("\x81\xa1" "a\x01"), EA_E_TYPE, 3},
     {"meta", VALUE("\x81\xa1" "\xff\xa0"), EA_E_UTF8, 1},
+    {"meta", VALUE("\x82\xa1" "a\x01\xa1" "b\x01"), EA_E_TYPE, 3}, /* the first of two */
     {"explorer", VALUE("\x80"), EA_E_TYPE, 0},
     {"explorer", VALUE("\x90"), EA_E_TYPE, 0},
     {"explorer", VALUE("\x92\xa4" "argh" F64_ZERO), EA_E_UNSUPPORTED, 1},
@@ -214,6 +217,7 @@ static const hostile values[] = {
     {"vectors", VALUE("\xdc\x00\x41"), EA_E_LIMIT, 0},
     {"vectors", VALUE("\x91\x91\xc4\x00"), EA_E_TYPE, 1},
     {"vectors", VALUE("\x91\x92\xa0\x00"), EA_E_TYPE, 2},
+    {"vectors", VALUE("\x92\x92\xa0\x00\x92\xa0\x00"), EA_E_TYPE, 2},
     {"vectors", VALUE("\x91\x92\xc4\x00\xff"), EA_E_TYPE, 4},
     {"vectors", VALUE("\x91\x92\xc4\x00\xc1"), EA_E_TYPE, 4},
     {"vectors", VALUE("\x91\x92\xc4\x00"), EA_E_TRUNCATED, 4},
@@ -345,6 +349,10 @@ static void hostile_arrays(void) {
     bundle.bytes[text + 5] = '1';
     seal(&bundle);
     refuse(&bundle, EA_E_ORDER, text + 4);
+    bundle.bytes[text + 5] = '2';
+    bundle.bytes[text + 3] = '0'; /* the second the first, and more to come */
+    seal(&bundle);
+    refuse(&bundle, EA_E_ORDER, text + 2);
     buffer_free(&bundle);
 
     bundle = build_bundle(&r);
@@ -374,8 +382,64 @@ static void false_vectors(void) {
         CHECK_EQ(failed, wrong);
         CHECK_EQ(ea_policy_verify(f.policy, f.context, f.context_size - 1, 0), EA_E_MEMORY);
         CHECK_EQ(ea_policy_verify(f.policy, 0, 0, 0), EA_E_ARGUMENT);
+        CHECK_EQ(ea_policy_verify(f.policy, f.context, f.context_size, 0), EA_E_VECTOR);
         close_fixture(&f);
     }
+    buffer bundle = build_bundle(&r); /* a context that does not encode: no map */
+    size_t map = value_offset(&bundle, "vectors") + 1 + 1 + 2;
+    bundle.bytes[map] = 0xc0;
+    seal(&bundle);
+    fixture f = open_fixture(bundle);
+    uint32_t failed = 99;
+    CHECK_EQ(ea_policy_verify(f.policy, f.context, f.context_size, &failed), EA_E_VECTOR);
+    CHECK_EQ(failed, 0);
+    close_fixture(&f);
+}
+
+/* Ids that agree in length, their first and their last four bytes. */
+static void similar_artworks(void) {
+    static const char *const ids[] = {"abcdXefgh", "abcdYefgh", "abcdZefgh"};
+    recipe r = {.title_count = 1, .each = 3, .artwork_ids = ids};
+    fixture f = open_fixture(build_bundle(&r));
+    CHECK_EQ(f.info.artworks, 3);
+    static const char *const same[] = {"abcdXefgh", "abcdYefgh", "abcdXefgh"};
+    r.artwork_ids = same;
+    buffer bundle = build_bundle(&r);
+    refuse(&bundle, EA_E_ORDER, value_offset(&bundle, "artwork_text") + 2 + 18);
+    buffer_free(&bundle);
+    close_fixture(&f);
+}
+
+/* Limits that need no large bundle to be passed: of bytes, and of rows. */
+static void too_large(void) {
+    recipe r = base(EA_ROWS_I8);
+    fixture f = open_fixture(build_bundle(&r));
+    uint64_t offset;
+    CHECK_EQ(ea_policy_open(f.policy, ea_policy_size(), f.bundle.bytes, ((size_t)1 << 30) + 1,
+                            &offset),
+             EA_E_LIMIT); /* said before a byte behind `format` is read */
+    CHECK_EQ(offset, (uint64_t)1 << 30);
+    close_fixture(&f);
+
+    enum { TITLES = (1 << 22) / 256 + 1 };
+    buffer value = {0, 0, 0};
+    r = (recipe){.title_count = TITLES, .each = 1};
+    buffer bundle = build_bundle(&r);
+    size_t at = value_offset(&bundle, "title_rows"), padding = (0 - (at + 5)) & 63;
+    put_byte(&value, 0xc6);
+    put_big(&value, padding + 4 * TITLES, 4);
+    for (size_t i = 0; i < padding; i++) put_byte(&value, 0);
+    for (uint32_t t = 1; t <= TITLES; t++) {
+        uint32_t end = 256 * t;
+        put_bytes(&value, &end, 4);
+    }
+    r.instead_of = "title_rows";
+    r.value = &value;
+    buffer_free(&bundle);
+    bundle = build_bundle(&r);
+    refuse(&bundle, EA_E_LIMIT, at + 5 + padding + 4 * (TITLES - 1));
+    buffer_free(&bundle);
+    buffer_free(&value);
 }
 
 /* A bundle without titles encodes and decides nothing; one at the limits opens. */
@@ -406,6 +470,8 @@ static const test_case cases[] = {
     {"keys come as specified", hostile_keys},
     {"floats that are not clean are refused", hostile_floats},
     {"arrays and tables are checked element by element", hostile_arrays},
+    {"artworks of similar names are told apart", similar_artworks},
+    {"limits of bytes and rows", too_large},
     {"a false test vector is named", false_vectors},
     {"nothing at all, and the most there may be", extremes},
 };

@@ -101,6 +101,63 @@ static void index_bounds(void) {
     close_fixture(&f);
 }
 
+/* Nothing where something must be, and a policy that is not open. */
+static void impossible_arguments(void) {
+    recipe r = base(EA_ROWS_F32);
+    fixture f = open_fixture(build_bundle(&r));
+    void *closed = calloc(1, ea_policy_size());
+    REQUIRE(closed);
+    const ea_policy *none[] = {0, closed};
+    ea_info info = {.struct_size = sizeof info};
+    ea_feature feature = {.struct_size = sizeof feature};
+    ea_text text;
+    uint64_t hash;
+    uint32_t titles[2], ends[] = {7, 14}, first = 9;
+    float weights[14];
+    for (unsigned i = 0; i < 2; i++) {
+        CHECK_EQ(ea_policy_info(none[i], &info), EA_E_ARGUMENT);
+        CHECK_EQ(ea_policy_feature(none[i], 0, &feature), EA_E_ARGUMENT);
+        CHECK_EQ(ea_policy_word(none[i], 1, 0, &text), EA_E_ARGUMENT);
+        CHECK_EQ(ea_policy_meta(none[i], 0, &text, &text), EA_E_ARGUMENT);
+        CHECK_EQ(ea_policy_vector(none[i], 0, &text, &hash), EA_E_ARGUMENT);
+        CHECK_EQ(ea_title_find(none[i], "title-0", 7), EA_NONE);
+        CHECK_EQ(ea_title_find_page(none[i], "title-0title-1", ends, 2, titles), EA_E_ARGUMENT);
+        CHECK_EQ(ea_title_info(none[i], 0, &text, 0, 0), EA_E_ARGUMENT);
+        CHECK_EQ(ea_artwork_id(none[i], 0, &text), EA_E_ARGUMENT);
+        CHECK_EQ(ea_row_weights(none[i], 0, weights, 14, 0), EA_E_ARGUMENT);
+        CHECK_EQ(ea_policy_verify(none[i], f.context, f.context_size, 0), EA_E_ARGUMENT);
+    }
+    free(closed);
+    CHECK_EQ(ea_policy_info(f.policy, 0), EA_E_ARGUMENT);
+    CHECK_EQ(ea_policy_feature(f.policy, 0, 0), EA_E_ARGUMENT);
+    CHECK_EQ(ea_policy_word(f.policy, 1, 0, 0), EA_E_ARGUMENT);
+    CHECK_EQ(ea_policy_word(f.policy, 4, 0, &text), EA_E_ARGUMENT);
+    CHECK_EQ(ea_policy_meta(f.policy, 0, 0, &text), EA_E_ARGUMENT);
+    CHECK_EQ(ea_policy_meta(f.policy, 0, &text, 0), EA_E_ARGUMENT);
+    CHECK_EQ(ea_policy_vector(f.policy, 0, 0, &hash), EA_E_ARGUMENT);
+    CHECK_EQ(ea_policy_vector(f.policy, 0, &text, 0), EA_E_ARGUMENT);
+    CHECK_EQ(ea_title_find(f.policy, 0, 7), EA_NONE);
+    CHECK_EQ(ea_title_find_page(f.policy, 0, ends, 2, titles), EA_E_ARGUMENT);
+    CHECK_EQ(ea_title_find_page(f.policy, "title-0title-1", 0, 2, titles), EA_E_ARGUMENT);
+    CHECK_EQ(ea_title_find_page(f.policy, "title-0title-1", ends, 2, 0), EA_E_ARGUMENT);
+    CHECK_EQ(ea_title_info(f.policy, 1, 0, 0, 0), EA_OK);
+    CHECK_EQ(ea_title_info(f.policy, 1, 0, &first, 0), EA_OK);
+    CHECK_EQ(first, 3);
+    CHECK_EQ(ea_artwork_id(f.policy, 0, 0), EA_E_ARGUMENT);
+    CHECK_EQ(ea_row_weights(f.policy, 0, 0, 14, 0), EA_E_ARGUMENT);
+    CHECK_EQ(ea_policy_verify(f.policy, 0, f.context_size, 0), EA_E_ARGUMENT);
+    CHECK_EQ(ea_policy_verify(f.policy, (ea_context *)(void *)((uint8_t *)f.context + 8),
+                              f.context_size, 0),
+             EA_E_ALIGNMENT);
+    buffer map = {0, 0, 0};
+    put_map(&map, 0);
+    set_context(&f, &map, 1);
+    CHECK_EQ(ea_scores(f.policy, f.context, 0, 8), EA_E_ARGUMENT);
+    CHECK_EQ(ea_scores(f.policy, 0, weights, 8), EA_E_ARGUMENT);
+    buffer_free(&map);
+    close_fixture(&f);
+}
+
 /* The weights as they act: as given for f32 rows, within half a step for i8 rows. */
 static void tells_weights(void) {
     static const recipe_feature x = {EA_FEATURE_VECTOR, "x", 4, 0, 0, 0, 16, 0};
@@ -144,6 +201,7 @@ static void names_statuses(void) {
 static const test_case cases[] = {
     {"a policy describes itself as it was built", describes_itself},
     {"indices past the end are refused", index_bounds},
+    {"nothing, and what is not open, is refused", impossible_arguments},
     {"a row's weights are those that act", tells_weights},
     {"every status has a name and a sentence", names_statuses},
 };

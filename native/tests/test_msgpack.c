@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The MessagePack reader, through contexts: every form of a value, and bytes that are none. */
+#include "../src/internal.h"
 #include "build.h"
 #include "test.h"
 
@@ -209,7 +210,61 @@ static void survives_noise(void) {
     CHECK(accepted > 100 / TEST_REDUCE);
 }
 
+/* RFC 3629 read once more: code point by code point, from the table of its section 4. */
+static int expected_utf8(const uint8_t *p, size_t size) {
+    size_t i = 0;
+    while (i < size) {
+        uint32_t c = p[i], more = c < 0x80 ? 0 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
+        if ((c >= 0x80 && c < 0xc0) || c > 0xf7 || size - i <= more) return 0;
+        uint32_t point = more ? c & (0x3f >> more) : c;
+        for (uint32_t j = 1; j <= more; j++) {
+            if (p[i + j] < 0x80 || p[i + j] > 0xbf) return 0;
+            point = point << 6 | (p[i + j] & 0x3f);
+        }
+        static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
+        if (point < least[more] || point > 0x10ffff) return 0;
+        if (point >= 0xd800 && point < 0xe000) return 0;
+        i += more + 1;
+    }
+    return 1;
+}
+
+static size_t put_point(uint8_t *p, uint32_t point) {
+    if (point < 0x80) {
+        p[0] = (uint8_t)point;
+        return 1;
+    }
+    uint32_t more = point < 0x800 ? 1 : point < 0x10000 ? 2 : 3;
+    for (uint32_t j = more; j > 0; j--, point >>= 6) p[j] = (uint8_t)(0x80 | (point & 0x3f));
+    p[0] = (uint8_t)((0xff00 >> (more + 1) & 0xff) | point);
+    return more + 1;
+}
+
+static void text_is_utf8(void) {
+    static const uint32_t edges[] = {0, 0x7f, 0x80, 0x7ff, 0x800, 0xd7ff, 0xd800, 0xdfff, 0xe000,
+                                     0xffff, 0x10000, 0x10ffff, 0x110000, 0x1fffff};
+    uint64_t state = 110;
+    unsigned right = 0, wrong = 0;
+    for (unsigned trial = 0; trial < 100000 / TEST_REDUCE; trial++) {
+        uint8_t bytes[64];
+        size_t size = 0;
+        for (unsigned n = random_below(&state, 14); n; n--)
+            size += put_point(bytes + size, random_below(&state, 3) ? random_below(&state, 0x80)
+                                            : edges[random_below(&state, 14)]);
+        if (size && random_below(&state, 2))
+            bytes[random_below(&state, (uint32_t)size)] = (uint8_t)next_random(&state);
+        if (size && !random_below(&state, 8)) size--;
+        uint8_t *exact = exact_copy(bytes, size);
+        int valid = expected_utf8(bytes, size);
+        CHECK_EQ(ea__is_utf8(exact, size), valid);
+        right += (unsigned)valid, wrong += (unsigned)!valid;
+        free(exact);
+    }
+    CHECK(right > 1000 && wrong > 1000);
+}
+
 static const test_case cases[] = {
+    {"text is UTF-8, or it is refused", text_is_utf8},
     {"undeclared fields of every form are skipped", skips_every_form},
     {"every cut is truncation, every byte more is trailing", finds_every_end},
     {"a refusal names status and offset", says_where},

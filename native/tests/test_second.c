@@ -104,6 +104,7 @@ static const hostile values[] = {
     {"attributes", VALUE("\x91\xd9\x41" LONG_TEXT), EA_E_LIMIT, 1},
     {"attributes", VALUE("\x91\xa1\xff"), EA_E_UTF8, 1},
     {"attributes", VALUE("\x93\xa1" "a\xa1" "b\xa1" "a"), EA_E_ORDER, 5},
+    {"attributes", VALUE("\x94\xa1" "a\xa1" "a\xa1" "b\xa1" "b"), EA_E_ORDER, 3},
     {"title_scale", VALUE("\xc4\x00"), EA_E_TYPE, 0},
     {"title_scale", VALUE("\xc6\0\0\0\xff"), EA_E_LENGTH, 0},
     {"masks", VALUE("\x90"), EA_E_TYPE, 0},

@@ -302,6 +302,19 @@ static void special_cases(void) {
     CHECK(n[0] > 0 && n[1] > 0 && n[2] == 0 && n[3] == 0); /* the others are below one for sure */
 }
 
+/* A wide candidate ahead of a narrow one that it hardly covers: the grid at its widest. */
+static void widest_grid(void) {
+    for (unsigned i = 0; i < 200; i++) {
+        float s[] = {0, -3 - (float)i * 0x1p-8f}, v[] = {1, 0x1p-10f};
+        uint32_t n[2], wanted[2];
+        ea_explorer e = thompson(1, 0);
+        CHECK_EQ(ea_explore(&e, s, v, 2, n), EA_OK);
+        expected_n(&e, s, v, 2, wanted);
+        CHECK(!memcmp(n, wanted, sizeof n));
+        CHECK(n[0] > n[1]);
+    }
+}
+
 static void upper_bounds(void) {
     uint64_t state = 75;
     for (unsigned trial = 0; trial < 5000 / TEST_REDUCE; trial++) {
@@ -376,6 +389,7 @@ static const test_case cases[] = {
     {"the order of candidates means nothing", order_means_nothing},
     {"the higher score has the higher probability", rises_with_the_score},
     {"certain, equal, far and single candidates", special_cases},
+    {"the grid at its widest", widest_grid},
     {"ucb shows the highest bound, and each of the others its floor", upper_bounds},
     {"arguments are checked", arguments},
 };

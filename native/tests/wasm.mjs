@@ -116,7 +116,10 @@ const shown = (hash) => hash.toString(16).padStart(16, "0");
 
 // ---- policies ----
 
-const INFO = { size: 112, slots: 28, k: 32, titles: 36, artworks: 40, vectors: 52 };
+// offsets of 32-bit memory; tests/abi.txt holds those of 64 bits
+const INFO = {
+  size: 112, slots: 28, k: 32, titles: 36, artworks: 40, vectors: 52, variance: 84, cells: 88,
+};
 
 function open(bytes) {
   const policy = block(ea.ea_policy_size(), 16);
@@ -201,34 +204,50 @@ promise("bundles are refused as by the reference", () => {
     });
 });
 
-/* [title asked for, title, row, n, total, bits of the score, reason] */
-function checkPage(p, page) {
-  const denied = bytesOf(page.denied);
+/* [title asked for, title, row, n, total, bits of the score, reason], in format 2 and the cell. */
+function checkDecision([asked, title, row, n, total, score, reason, cell], decision) {
+  const fields = [title, row, n, total, hex32(score)];
+  fields.forEach((field, i) => same(u32(decision + 4 * i), field, `${asked}: field ${i}`));
+  same(view().getUint16(decision + 20, true), reason, `${asked}: reason`);
+  if (cell !== undefined) same(view().getUint16(decision + 22, true), cell, `${asked}: cell`);
+}
+
+function find(p, asked) {
+  const id = new Uint8Array(Buffer.from(asked));
+  return ea.ea_title_find(p.policy, put(id), id.length);
+}
+
+function limitsOf(page) {
   const limits = sized(32);
-  view().setUint32(limits + 8, put(denied), true);
-  view().setUint32(limits + 12, denied.length, true);
-  const decision = block(24, 8);
-  for (const [asked, ...wanted] of page.decisions) {
-    const id = new Uint8Array(Buffer.from(asked));
-    const title = ea.ea_title_find(p.policy, put(id), id.length);
-    const some = denied.length ? limits : 0;
-    same(ea.ea_select(p.policy, p.context, title, some, decision), 0, "status");
-    const [index, row, n, total, score, reason] = wanted;
-    const fields = [index, row, n, total, hex32(score)];
-    fields.forEach((field, i) => same(u32(decision + 4 * i), field, `${asked}: field ${i}`));
-    same(view().getUint16(decision + 20, true), reason, `${asked}: reason`);
+  const bitmaps = [bytesOf(page.denied), bytesOf(page.excluded ?? "")];
+  bitmaps.forEach((bits, i) => {
+    const at = put(bits);
+    view().setUint32(limits + 8 + 8 * i, at, true);
+    view().setUint32(limits + 12 + 8 * i, bits.length, true);
+  });
+  view().setUint32(limits + 24, page.required ?? 0, true);
+  view().setUint32(limits + 28, page.forbidden ?? 0, true);
+  const any = page.required || page.forbidden || bitmaps.some((bits) => bits.length);
+  return any ? limits : 0;
+}
+
+function checkPage(p, page) {
+  const limits = limitsOf(page);
+  const count = page.decisions.length;
+  const titles = block(4 * count);
+  const decisions = block(24 * count);
+  page.decisions.forEach(([asked], i) => view().setUint32(titles + 4 * i, find(p, asked), true));
+  const { policy, context } = p;
+  same(ea.ea_select_page(policy, context, titles, count, limits, decisions), 0, "status");
+  page.decisions.forEach((wanted, i) => checkDecision(wanted, decisions + 24 * i));
+  for (const wanted of page.fallbacks ?? []) {
+    same(ea.ea_fallback(policy, find(p, wanted[0]), limits, decisions), 0, "fallback's status");
+    checkDecision(wanted, decisions);
   }
 }
 
-function checkContext(p, c) {
-  same(encode(p, bytesOf(c.map), hex(c.seed), 0n, 0), 0, "status");
-  checkSlots(p, c.slots);
-  const rows = p.info("artworks");
-  const scores = block(4 * rows);
-  same(c.scores.length, rows, "scores");
-  same(ea.ea_scores(p.policy, p.context, scores, rows), 0, "scores' status");
-  c.scores.forEach((bits, i) => same(u32(scores + 4 * i), hex32(bits), `score ${i}`));
-  addToDigest(scores, 4 * rows);
+/* The integers of all rows, under the explorer of the context's cell. */
+function checkIntegers(p, wanted) {
   const candidates = block(16 * MOST);
   const count = block(4, 4);
   let row = 0;
@@ -236,47 +255,105 @@ function checkContext(p, c) {
     const status = ea.ea_propensities(p.policy, p.context, title, 0, candidates, MOST, count, 0);
     same(status, 0, "propensities' status");
     for (let i = 0; i < u32(count); i++, row++) {
-      same(u32(candidates + 16 * i + 4), c.n[row], `n of row ${row}`);
+      same(u32(candidates + 16 * i + 4), wanted[row], `n of row ${row}`);
       addToDigest(candidates + 16 * i + 4, 4);
     }
   }
-  same(row, c.n.length, "rows");
+  same(row, wanted.length, "rows");
+}
+
+function checkFloats(wanted, found, what) {
+  wanted.forEach((bits, i) => same(u32(found + 4 * i), hex32(bits), `${what} ${i}`));
+}
+
+/* What format 2 has: the unit's cell, u, variances, host's titles. */
+function checkMore(p, c) {
+  const { policy, context } = p;
+  const [rows, k] = [p.info("artworks"), p.info("k")];
+  const [u, variances, decision] = [block(4 * k), block(4 * rows), block(24, 8)];
+  same(ea.ea_policy_cell_of(policy, hex(c.unit)), c.cell, "cell");
+  same(ea.ea_context_u(policy, context, u, k), 0, "u's status");
+  same(c.u.length, k, "length of u");
+  checkFloats(c.u, u, "u");
+  same(ea.ea_variances(policy, context, variances, rows), 0, "variances' status");
+  same(c.variances.length, p.info("variance") ? rows : 0, "variances");
+  checkFloats(c.variances, variances, "variance");
+  addToDigest(variances, 4 * rows);
+  for (const host of c.hosts) {
+    const id = new Uint8Array(Buffer.from(host[0]));
+    const count = host[host.length - 1];
+    const status = ea.ea_select_host(policy, context, put(id), id.length, count, decision);
+    same(status, 0, "host's status");
+    checkDecision(host, decision);
+  }
+  same(c.n.length, p.info("cells") + 1, "cells");
+}
+
+function checkContext(p, c) {
+  const second = c.unit !== undefined;
+  same(encode(p, bytesOf(c.map), hex(c.seed), second ? hex(c.unit) : 0n, 0), 0, "status");
+  checkSlots(p, c.slots);
+  const rows = p.info("artworks");
+  const scores = block(4 * rows);
+  same(c.scores.length, rows, "scores");
+  same(ea.ea_scores(p.policy, p.context, scores, rows), 0, "scores' status");
+  checkFloats(c.scores, scores, "score");
+  addToDigest(scores, 4 * rows);
+  if (second) checkMore(p, c);
+  checkIntegers(p, second ? c.n[c.cell] : c.n);
   const hash = block(8, 8);
   same(ea.ea_context_hash(p.policy, p.context, hash), 0, "hash's status");
   same(u64(hash), hex(c.hash), "hash");
-  for (const page of c.pages) checkPage(p, page);
+  for (const page of c.pages) scoped(() => checkPage(p, page));
 }
 
-const EXPLORERS = ["fixed", "uniform", "greedy", "epsilon_greedy", "softmax", "squarecb"];
+const EXPLORERS = [
+  "fixed", "uniform", "greedy", "epsilon_greedy", "softmax", "squarecb", "thompson", "ucb",
+];
+
+function checkExplorer(c, scores, variances) {
+  const count = scores.length;
+  const explorer = sized(24);
+  const [s, v, n] = [block(4 * count), block(4 * count), block(4 * count)];
+  view().setUint32(explorer + 4, 10 * EXPLORERS.indexOf(c.kind), true);
+  view().setFloat64(explorer + 8, doubleOf(c.floor), true);
+  view().setFloat64(explorer + 16, doubleOf(c.parameter), true);
+  scores.forEach((bits, i) => view().setUint32(s + 4 * i, hex32(bits), true));
+  variances?.forEach((bits, i) => view().setUint32(v + 4 * i, hex32(bits), true));
+  same(ea.ea_explore(explorer, s, variances ? v : 0, count, n), 0, "status");
+  c.n.forEach((units, i) => same(u32(n + 4 * i), units, `n ${i}`));
+  addToDigest(n, 4 * count);
+}
 
 promise("the explorers' integers are the reference's", () => {
   const file = readJson("explore");
   const lists = new Map(file.scores.map(({ name, bits }) => [name, bits]));
+  const pairs = new Map(file.pairs.map((pair) => [pair.name, pair]));
   for (const c of file.cases)
     scoped(() => {
       place = `explore: ${c.kind} of ${c.scores}`;
-      const bits = lists.get(c.scores);
-      const explorer = sized(24);
-      const scores = block(4 * bits.length);
-      const n = block(4 * bits.length);
-      view().setUint32(explorer + 4, 10 * EXPLORERS.indexOf(c.kind), true);
-      view().setFloat64(explorer + 8, doubleOf(c.floor), true);
-      view().setFloat64(explorer + 16, doubleOf(c.parameter), true);
-      bits.forEach((word, i) => view().setUint32(scores + 4 * i, hex32(word), true));
-      same(ea.ea_explore(explorer, scores, 0, bits.length, n), 0, "status");
-      c.n.forEach((units, i) => same(u32(n + 4 * i), units, `n ${i}`));
-      addToDigest(n, 4 * bits.length);
+      checkExplorer(c, lists.get(c.scores), undefined);
+    });
+  for (const c of file.uncertain)
+    scoped(() => {
+      place = `explore: ${c.kind} of ${c.pair}`;
+      const { scores, variances } = pairs.get(c.pair);
+      checkExplorer(c, scores, variances);
     });
 });
 
 promise("scores, integers, hashes and decisions are the reference's", () => {
-  for (const p of readJson("policy").policies)
+  const files = ["policy", "policy2"].flatMap((name) => readJson(name).policies);
+  files.forEach((p, index) =>
     scoped(() => {
-      place = `policy ${p.name ?? ""}`;
+      place = `policy ${index}`;
       const policy = opened(base64(p.bundle));
       same(ea.ea_policy_verify(policy.policy, policy.context, policy.size, 0), 0, "verification");
+      for (const [unit, cell] of p.cells ?? [])
+        same(ea.ea_policy_cell_of(policy.policy, hex(unit)), cell, "cell");
       for (const c of p.contexts) scoped(() => checkContext(policy, c));
-    });
+    }),
+  );
 });
 
 const vectorsDigest = digest;

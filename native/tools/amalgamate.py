@@ -27,6 +27,7 @@ INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)".*\n', re.MULTILINE)
 DEFINE = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)", re.MULTILINE)
 GUARD = re.compile(r"^#ifndef (\w+)\n#define \1\n", re.MULTILINE)
 DIRECTIVE = re.compile(r"^[ \t]*#(?:[^\n\\]|\\\n|\\.)*", re.MULTILINE)
+ATTRIBUTE = re.compile(r"__attribute__\s*\(\((?:[^()]|\([^()]*\))*\)\)")
 # comments and literals, in which a name is no name; then names, with what makes them members
 TOKEN = re.compile(
     r"""(?P<text>/\*.*?\*/ | //[^\n]* | "(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*')
@@ -35,27 +36,40 @@ TOKEN = re.compile(
 )
 
 
-def inlined(text: str, seen: set[str]) -> str:
-    """The text with its local includes in place, those with an include guard once alone."""
+class Unit:
+    """One source file: its text with templates in place, and the headers it is the first to need.
 
-    def content(match: re.Match[str]) -> str:
-        paths = [folder / match[1] for folder in FOLDERS if (folder / match[1]).is_file()]
-        if not paths:
-            raise SystemExit(f"amalgamate: no file {match[1]} in src or include")
-        included = paths[0].read_text(encoding="utf-8")
-        if GUARD.search(included):
-            if match[1] in seen:
-                return ""
-            seen.add(match[1])
-        return inlined(included, seen)
+    A header has an include guard; what has none is a template, included as often as it is named.
+    """
 
-    return INCLUDE.sub(content, text)
+    def __init__(self, path: Path, seen: set[str]) -> None:
+        self.path = path
+        self.headers: list[str] = []
+        self.text = self.inlined(path.read_text(encoding="utf-8"), seen)
+
+    def inlined(self, text: str, seen: set[str]) -> str:
+        """The text without its local includes."""
+
+        def content(match: re.Match[str]) -> str:
+            name = match[1]
+            paths = [folder / name for folder in FOLDERS if (folder / name).is_file()]
+            if not paths:
+                raise SystemExit(f"amalgamate: no file {name} in src or include")
+            included = paths[0].read_text(encoding="utf-8")
+            if not GUARD.search(included):
+                return self.inlined(included, seen)
+            if name not in seen:
+                seen.add(name)
+                self.headers.append(self.inlined(included, seen))
+            return ""
+
+        return INCLUDE.sub(content, text)
 
 
 def own_names(text: str) -> set[str]:
     """The names that a C file has for itself: its static functions and data, types, constants."""
     text = TOKEN.sub(lambda match: " " if match["text"] else match[0], text)
-    text = DIRECTIVE.sub("", text)
+    text = ATTRIBUTE.sub("", DIRECTIVE.sub("", text))
     names = {
         constant
         for constants in re.findall(r"\benum\b[^;{}()]*\{([^{}]*)\}", text)
@@ -65,9 +79,10 @@ def own_names(text: str) -> set[str]:
         text = re.sub(r"\{[^{}]*\}", "@", text)
     names.update(re.findall(r"\b(?:struct|union|enum)\s+(\w+)\s*@", text))
     names.update(re.findall(r"\btypedef\b[^;]*?(\w+)\)?\s*(?:[(\[][^;()]*[)\]]\s*)?;", text))
+    names.update(re.findall(r"(\w+)\s*\((?:[^()]|\([^()]*\))*\)\s*@", text))
     for declared in re.findall(r"\bstatic\b[^;=(\[@]*(?:@[^;=(\[@]*)?", text):
         names.update(re.findall(r"\w+", declared)[-1:])
-    return names
+    return {name for name in names if not name.startswith("ea_")}
 
 
 def renamed(text: str, names: set[str], prefix: str) -> str:
@@ -84,16 +99,14 @@ def renamed(text: str, names: set[str], prefix: str) -> str:
 def amalgamation() -> str:
     """The library as the text of one C file."""
     seen: set[str] = set()
-    sources = sorted((NATIVE / "src").glob("*.c"))
-    texts = {path: path.read_text(encoding="utf-8") for path in sources}
-    owners = Counter(name for text in texts.values() for name in own_names(text))
+    units = [Unit(path, seen) for path in sorted((NATIVE / "src").glob("*.c"))]
+    owners = Counter(name for unit in units for name in own_names(unit.text))
     shared = {name for name, count in owners.items() if count > 1}
     parts = [HEAD]
-    for path, text in texts.items():
-        body = renamed(inlined(text, seen), own_names(text) & shared, path.stem)
-        parts.append(f"\n/* ======== {path.name} ======== */\n\n{body}")
-        macros = dict.fromkeys(DEFINE.findall(text))
-        parts.append("".join(f"#undef {macro}\n" for macro in macros))
+    for unit in units:
+        body = renamed(unit.text, own_names(unit.text) & shared, unit.path.stem)
+        parts += ["\n", *unit.headers, f"\n/* ======== {unit.path.name} ======== */\n\n", body]
+        parts += [f"#undef {macro}\n" for macro in dict.fromkeys(DEFINE.findall(unit.text))]
     return "".join(parts)
 
 

@@ -33,7 +33,7 @@ has() {
 # Keeps the hashes out of what a build printed.
 collect() {
     builds=$((builds + 1))
-    sed -n 's/^\([a-z]*\): .*scores and n: /\1 /p' "$digests/output" >"$digests/$1"
+    sed -n 's/^\([a-z]*\): .*scores and n: /\1 /p' "$digests/output" | sort -u >"$digests/$1"
 }
 
 # name, compiler and its first flags, emulator or nothing, how the library is optimised, flags of all

@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from edgeart._native import ffi, lib
-from tests.reference.decide import Limits
+from tests.reference import worked_policy as worked
+from tests.reference.binary import bits32
+from tests.reference.decide import Limits, context_hash, select
+from tests.reference.write import pack, write
 
 KINDS = {"thompson": 60, "ucb": 70}
 
@@ -113,6 +116,18 @@ def test_every_decision_under_limits_is_the_known_one(
                 assert context.host(known[0], count) == record(known)
                 reasons.add(known[6])
     assert reasons == {0, 10, 20, 30, 40, 50, 60}
+
+
+def test_the_worked_examples_are_the_native_cores_too(open_core: Any) -> None:
+    ours = worked.prepared()
+    core = open_core(write(worked.POLICY))
+    theirs = core.encode(pack(worked.MAP), worked.SEED, worked.UNIT)
+    assert theirs.u() == list(map(bits32, ours.u))
+    assert theirs.scores() == list(map(bits32, ours.scores))
+    assert theirs.hash() == context_hash(ours)
+    for limits in (Limits(), Limits(denied=b"\1")):
+        known = select(ours, "title-7", limits)
+        assert theirs.select(0, limits)[:4] == [known.title, known.row, known.n, known.total]
 
 
 def test_every_policy_verifies(policies: list[tuple[dict[str, Any], Any]]) -> None:

@@ -47,7 +47,7 @@ def by_title(rows: list[dict[str, Any]], column: str = "reward") -> dict[str, An
 
 
 def test_an_exposure_carries_all_that_training_and_evaluation_need(landing: Landing) -> None:
-    context = landing.context(subject="s", cell=5, map=b"\x81\xa1h\x01")
+    context = landing.context(subject="s", cell="fixed", map=b"\x81\xa1h\x01")
     first = landing.impression(context, 1, slot_row=2, slot_column=3, n=FULL // 8, total=FULL // 2)
     landing.impression(context, 5, slot_row=9, slot_column=9)
     landing.outcome(first, 2, 12)
@@ -62,7 +62,7 @@ def test_an_exposure_carries_all_that_training_and_evaluation_need(landing: Land
         "seed": 42,
         "map": b"\x81\xa1h\x01",
         "subject": "s",
-        "cell": 5,
+        "cell": "fixed",
         "title": "t",
         "artwork": "a",
         "shown": None,
@@ -151,7 +151,30 @@ def test_title_artwork_and_what_was_shown_instead_tell_exposures_apart(landing: 
     assert report.counts["shown_instead"] == 1
 
 
-@pytest.mark.parametrize("what", [{"denied": b"\x01"}, {"cell": 3}, {"subject": "s"}], ids=str)
+def test_files_that_landed_before_cells_had_names_are_read(landing: Landing) -> None:
+    """Then cell was a number, and what limits a choice had no columns."""
+    landing.impression(landing.context(), 1, title="old")
+    landing.land()
+    later = {
+        "contexts": ["required", "forbidden"],
+        "impressions": ["candidates", "host_candidates"],
+    }
+    for table, names in later.items():
+        (path,) = landing.path.glob(f"{table}/*/*.parquet")
+        rows = pq.read_table(path).drop_columns(names)
+        if table == "contexts":
+            number = pa.array([7], pa.uint32())
+            rows = rows.set_column(rows.schema.get_field_index("cell"), "cell", number)
+        pq.write_table(rows, path)
+    landing.impression(landing.context(cell="fixed", seed=43), 1, title="new")
+    rows, _ = run(landing)
+    assert by_title(rows, "cell") == {"old": "7", "new": "fixed"}
+
+
+NO_PART: list[dict[str, Any]] = [{"denied": b"\x01"}, {"cell": "uniform"}, {"subject": "s"}]
+
+
+@pytest.mark.parametrize("what", NO_PART, ids=str)
 def test_denied_cell_and_subject_are_no_part_of_the_key(
     landing: Landing, what: dict[str, Any]
 ) -> None:

@@ -9,17 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeart_export.attribution import Report, attribute
 from edgeart_export.attribution_tables import EXPOSURES
-from edgeart_export.engines.duckdb import DuckDBEngine
+from edgeart_export.engines.duckdb import DuckDBEngine, parts
 from tests.support import attribution_truth, impression_generator
 from tests.support.landing_tables import Landing, moment, ref
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    import duckdb
 
 HOUR = 3_600_000
 WINDOW, LATENESS, MINUTES = 24 * HOUR, 48 * HOUR, 10.0
@@ -76,6 +79,24 @@ def test_a_generated_log_is_attributed_exactly_run_after_run(tmp_path: Path) -> 
         tmp_path, made.landing, made.plays, datetime(2027, 1, 1, tzinfo=timezone.utc), memory
     )
     assert third.file is None
+
+
+def test_a_result_in_many_parts_is_the_one_of_a_single_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = impression_generator.generate(tmp_path, 4_000, seed=6, batches=1)
+    asked = []
+
+    def counted(connection: duckdb.DuckDBPyConnection) -> Iterator[int]:
+        for number in parts(connection):
+            asked.append(number)
+            yield number
+
+    monkeypatch.setattr("edgeart_export.engines.duckdb.PART", 100)
+    monkeypatch.setattr("edgeart_export.engines.duckdb.parts", counted)
+    late = datetime(2026, 6, 1, tzinfo=timezone.utc)
+    check(tmp_path, made.landing, made.plays, late, attribution_truth.Memory(), threads=2)
+    assert len(asked) > 10
 
 
 def test_the_same_arguments_generate_the_same_rows(tmp_path: Path) -> None:

@@ -98,6 +98,31 @@ def test_export_takes_name_sequence_rows_and_onnx(
     assert report["onnx"]["size"] == onnx.stat().st_size
 
 
+def test_export_writes_holdbacks_and_thompson(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    more = ("--holdback", "0.02,0.03", "--salt", "2027")
+    path = export(trained, "thompson", "thompson:floor=0.01", *more)
+    lines = capsys.readouterr().out.splitlines()
+    assert f"{path}: format 2, {path.stat().st_size} bytes" in lines[1]
+    assert lines[2:4] == [
+        "  cell fixed: 2 % of units, fixed:floor=0",
+        "  cell uniform: 3 % of units, uniform:floor=0",
+    ]
+    assert lines[4].startswith("  variances off by at most ")
+    policy = edgeart.Policy.open(path)
+    assert policy.explorer == ("thompson", 0.01, 1.0)
+    report = json.loads(export_json(trained, "plain", capsys, "--holdback", "0,0.1"))
+    assert [cell["share"] for cell in report["cells"]] == [0.1]
+
+
+def export_json(files: Path, name: str, capsys: pytest.CaptureFixture[str], *more: str) -> str:
+    """What export prints for machines."""
+    export(files, name, "greedy", "--json", *more)
+    return capsys.readouterr().out
+
+
 def test_evaluate_reports_every_policy_and_the_logging_one(
     trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -192,7 +217,7 @@ def test_failures_exit_1_and_say_where(
         (["train", "l", "--items", "i", "-o", "m", "--lambda", "0"], "'0' is not a number above 0"),
         (["train", "l", "--items", "i", "-o", "m", "--sequence", "0"], "whole number from 1 on"),
         (["export", "model"], "give --bundle FILE, --onnx FILE or both"),
-        (["export", "m", "--bundle", "b", "--explorer", "ucb"], "no explorer is called 'ucb'"),
+        (["export", "m", "--bundle", "b", "--explorer", "best"], "no explorer is called 'best'"),
         (["evaluate", "l", "--policy", "p", "--folds", "1"], "whole number from 2 on"),
     ],
 )

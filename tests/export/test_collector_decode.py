@@ -55,6 +55,12 @@ def as_row(event: Event, batch: Batch, received: int) -> dict[str, Any]:
         own["lost_stream"] = own.pop("stream")
     if isinstance(event, Outcome):
         own["minutes"] = struct.unpack("f", struct.pack("f", event.minutes))[0]
+    if isinstance(event, Context) and isinstance(event.cell, int):
+        own["cell"] = str(event.cell)
+    if isinstance(event, Impression):
+        named = isinstance(event.candidates, list)
+        own["host_candidates"] = event.candidates if named else None
+        own["candidates"] = None if named else event.candidates
     known = 0 < batch.started <= 2**47
     own.pop("sequence", None)
     return {
@@ -91,6 +97,7 @@ TEXT = st.text(max_size=8)
 MAYBE_TEXT = st.none() | TEXT
 MINUTES = st.floats(0, 2.0**127, width=32)
 TOTALS = st.integers(1, WHOLE)
+CANDIDATES = st.none() | st.binary(max_size=32) | st.lists(TEXT, max_size=4)
 
 
 @st.composite
@@ -109,6 +116,7 @@ def impressions(draw: st.DrawFn, sequence: int) -> Impression:
         0 if plain else draw(st.integers(0, 255)),
         total,
         None if plain else draw(MAYBE_TEXT),
+        None if plain else draw(CANDIDATES),
     )
 
 
@@ -126,9 +134,11 @@ def events(sequence: int) -> st.SearchStrategy[Event]:
         blobs,
         U64,
         U64,
-        st.none() | U32,
+        st.none() | TEXT | U32,
         st.none() | blobs,
         MAYBE_TEXT,
+        U32,
+        U32,
     )
     ends = st.tuples(U32, U32).map(sorted)
     lost = st.builds(
@@ -174,13 +184,49 @@ def test_every_kind_of_event_is_stored_in_its_table() -> None:
 
 
 def test_a_reader_ignores_elements_and_keys_that_came_later() -> None:
-    document = Batch([Context(0), Impression(1, reason=40, n=0), Lost(2)]).document()
+    document = Batch([Context(0), Impression(1, n=0, candidates=b"\x01"), Lost(2)]).document()
     document["contexts"][0][1].append("later")
     document["impressions"]["special"][0].append("later")
     document["impressions"]["weather"] = ["rain"]
     document["others"][0][1].append({"later": 1})
     document["again"] = None
     assert decode(pack(document), RECEIVED).answer() == {"stored": [[0, 2]], "refused": []}
+
+
+def test_a_batch_of_revision_1_is_stored_as_it_was() -> None:
+    """Contexts ended in the subject and their cell was a number, entries of special in shown."""
+    document = Batch([Context(0, subject="s"), Context(1, cell=3), Impression(2, n=0)]).document()
+    for _, body in document["contexts"]:
+        del body[11:]
+    document["impressions"]["special"] = [[0, 50, WHOLE, None]]
+    decoded = decode(pack(document), RECEIVED)
+    assert decoded.answer() == {"stored": [[0, 2]], "refused": []}
+    found = rows(decoded)
+    assert [row["cell"] for row in found["contexts"]] == [None, "3"]
+    assert [(row["required"], row["forbidden"]) for row in found["contexts"]] == [(0, 0)] * 2
+    (impression,) = found["impressions"]
+    assert impression["reason"] == 50
+    assert impression["candidates"] is impression["host_candidates"] is None
+
+
+def test_only_the_last_elements_of_a_context_may_be_left_out() -> None:
+    document = Batch([Context(0, required=5, forbidden=9)]).document()
+    body = document["contexts"][0][1]
+    for length, wanted in ((13, (5, 9)), (12, (5, 0)), (11, (0, 0))):
+        del body[length:]
+        (row,) = rows(decode(pack(document), RECEIVED))["contexts"]
+        assert (row["required"], row["forbidden"]) == wanted
+    del body[10:]
+    decoded = decode(pack(document), RECEIVED)
+    assert [r.error for r in decoded.refused] == ["contexts: not a list of 11 elements"]
+
+
+def test_bitmaps_and_names_of_candidates_lie_in_columns_of_their_own() -> None:
+    given: list[Any] = [b"\x05", ["a", "b"], None, []]
+    listed = [Impression(i, reason=60, candidates=each) for i, each in enumerate(given)]
+    found = rows(decode(Batch(listed).packed(), RECEIVED))["impressions"]
+    assert [row["candidates"] for row in found] == [b"\x05", None, None, None]
+    assert [row["host_candidates"] for row in found] == [None, ["a", "b"], None, []]
 
 
 def test_lists_that_are_not_there_are_empty() -> None:
@@ -263,6 +309,34 @@ ONE_EVENT = {
     ),
     "a total of 0": (put("impressions", "special", 0, 2, 0), 12, "impressions.special.total"),
     "shown as bytes": (put("impressions", "special", 0, 3, b""), 12, "impressions.special.shown"),
+    "candidates as a string": (
+        put("impressions", "special", 0, [1, 0, WHOLE, None, "a"]),
+        12,
+        "impressions.special.candidates",
+    ),
+    "a bitmap of 33 bytes": (
+        put("impressions", "special", 0, [1, 0, WHOLE, None, bytes(33)]),
+        12,
+        "impressions.special.candidates",
+    ),
+    "257 names": (
+        put("impressions", "special", 0, [1, 60, WHOLE, None, ["a"] * 257]),
+        12,
+        "impressions.special.candidates",
+    ),
+    "a name that is no string": (
+        put("impressions", "special", 0, [1, 60, WHOLE, None, ["a", 5]]),
+        12,
+        "impressions.special.candidates",
+    ),
+    "a name that is no UTF-8": (
+        put("impressions", "special", 0, [1, 60, WHOLE, None, [NOT_UTF8]]),
+        12,
+        "impressions.special.candidates",
+    ),
+    "a cell that is true": (put("contexts", 0, 1, 8, TRUE), 10, "contexts.cell"),
+    "required above u32": (put("contexts", 0, 1, 11, 2**32), 10, "contexts.required"),
+    "forbidden that is nil": (put("contexts", 0, 1, 12, None), 10, "contexts.forbidden"),
     "an impression before the segment": (
         put("impressions", "at", [0, 0, -1]),
         13,
@@ -420,6 +494,17 @@ def test_more_events_than_a_batch_may_have_are_to_be_halved() -> None:
     with pytest.raises(BatchError) as caught:
         decode(page(MAX_EVENTS).packed(), RECEIVED)
     assert caught.value.status == 413
+
+
+def test_batches_whose_hosts_name_much_are_to_be_halved() -> None:
+    """Whatever a device wrote down arrives, in as many pieces as it takes."""
+    named = [f"{i}" for i in range(256)]
+    listed = [Impression(i, reason=60, candidates=named) for i in range(8000)]
+    with pytest.raises(BatchError, match="send halves") as caught:
+        decode(Batch(listed).packed(), RECEIVED)
+    assert caught.value.status == 413
+    for half in (listed[:4000], listed[4000:]):
+        assert decode(Batch(half).packed(), RECEIVED).events == {"impressions": 4000}
 
 
 BOMBS = {

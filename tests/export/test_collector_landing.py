@@ -87,6 +87,8 @@ def test_another_engine_reads_the_types_and_the_day(tmp_path: Path) -> None:
         ("slot_row", "UINTEGER"),
         ("slot_column", "UINTEGER"),
         ("shown", "VARCHAR"),
+        ("candidates", "BLOB"),
+        ("host_candidates", "VARCHAR[]"),
         ("date", "DATE"),
     ]
 

@@ -27,6 +27,7 @@ from edgeart_export import (
     Uniform,
     bundle_bytes,
     evaluate,
+    holdbacks,
     logged_value,
 )
 from edgeart_export.evaluate import propensities
@@ -73,6 +74,22 @@ def test_propensities_are_those_of_the_policy() -> None:
             context = target.context(log.contexts[row], seed=row)
             wanted = target.propensities(context, title)
             assert dict(zip(prediction.artworks, values.tolist(), strict=True)) == wanted
+
+
+def test_a_policy_is_judged_by_its_own_explorer_and_not_by_its_holdbacks() -> None:
+    log, plain = uniform_log(30), model(EpsilonGreedy(0.3))
+    for share in (0.1, 0.45):
+        held = dataclasses.replace(plain, cells=holdbacks(share, share))
+        target = edgeart.Policy.from_bytes(bundle_bytes(held))
+        for wanted, found in zip(
+            propensities(policy(EpsilonGreedy(0.3)), log).values(),
+            propensities(target, log).values(),
+            strict=True,
+        ):
+            assert np.array_equal(found.values, wanted.values)
+    everybody = dataclasses.replace(plain, cells=holdbacks(0, 1))
+    with pytest.raises(DataError, match="export the policy with smaller shares of cells"):
+        propensities(edgeart.Policy.from_bytes(bundle_bytes(everybody)), log)
 
 
 def test_evaluation_by_hand() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 
@@ -18,6 +19,8 @@ from edgeart_export import (
     Greedy,
     Softmax,
     SquareCB,
+    Thompson,
+    Ucb,
     Uniform,
     parse_explorer,
 )
@@ -30,6 +33,8 @@ ANY = st.one_of(
     st.builds(EpsilonGreedy, st.floats(0, 1), floor=FLOORS),
     st.builds(Softmax, st.floats(2**-20, 2**20), floor=FLOORS),
     st.builds(SquareCB, st.floats(0, 2**40), floor=FLOORS),
+    st.builds(Thompson, st.floats(2**-20, 2**20), floor=FLOORS),
+    st.builds(Ucb, st.floats(2**-20, 2**20), floor=FLOORS),
 )
 
 
@@ -54,6 +59,8 @@ def test_wire_form_is_kind_floor_parameters_without_minus_zero(explorer: Explore
         (lambda: SquareCB(2.0**41), "squarecb: gamma must be 0 to"),
         (lambda: SquareCB("50"), "squarecb: gamma must be a number, not '50'"),
         (lambda: SquareCB(gamma=True), "squarecb: gamma must be a number, not True"),
+        (lambda: Thompson(0), "thompson: scale must be .* not 0"),
+        (lambda: Ucb(2**21), "ucb: scale must be .* not 2097152"),
         (Explorer, "Explorer is a base; use one of fixed,"),
     ],
 )
@@ -68,12 +75,34 @@ def test_text_form_is_read_back() -> None:
     for explorer in (Fixed(), Greedy(floor=0.25), SquareCB(50.0, floor=0.002), Softmax(0.5)):
         assert parse_explorer(str(explorer)) == explorer
     assert parse_explorer("uniform") == Uniform()
+    assert parse_explorer("thompson") == Thompson(1.0)
+    assert parse_explorer("ucb:scale=2,floor=0.01") == Ucb(2.0, floor=0.01)
+
+
+@given(ANY)
+def test_json_form_is_read_back(explorer: Explorer) -> None:
+    assert Explorer.from_json(json.loads(json.dumps(explorer.to_json()))) == explorer
+
+
+@pytest.mark.parametrize(
+    ("described", "message"),
+    [
+        ({"kind": "best"}, "its kind must be one of fixed, uniform"),
+        ("greedy", "describes no explorer"),
+        ({"kind": "softmax"}, "describes no softmax: .*temperature"),
+        ({"kind": "greedy", "gamma": 1}, "describes no greedy: .*gamma"),
+        ({"kind": "greedy", "floor": 2}, "greedy: floor must be 0 to 1"),
+    ],
+)
+def test_json_without_meaning_is_refused(described: object, message: str) -> None:
+    with pytest.raises(ExplorerError, match=message):
+        Explorer.from_json(described)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("thompson", "no explorer is called 'thompson'; use one of fixed, uniform, greedy"),
+        ("best", "no explorer is called 'best'; use one of fixed, uniform, greedy"),
         ("squarecb", "squarecb: gamma is missing; write squarecb:gamma="),
         ("greedy:gamma=1", "greedy: cannot read 'gamma=1'; give each of floor"),
         ("greedy:floor", "greedy: cannot read 'floor'"),

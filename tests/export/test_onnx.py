@@ -3,18 +3,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 
 import edgeart
+from edgeart._native import ffi, lib
 from edgeart_export import (
     FeatureSchema,
     Fixed,
+    Greedy,
+    Layer,
     LinearTrainer,
     ModelError,
     PolicyModel,
@@ -84,6 +89,52 @@ def test_i8_rows_flip_at_most_two_in_a_hundred_choices_of_the_recorded_log(
     )
     assert flips <= 0.02
     assert error <= 0.003
+
+
+def test_graph_and_f32_kernel_agree_behind_a_tower(rich: PolicyModel) -> None:
+    plain = dataclasses.replace(
+        rich, tower=[dataclasses.replace(layer, rows="f32") for layer in rich.tower]
+    )
+    contexts = sample(rich.schema, 1000, seed=6)
+    graph, native = scores_of(plain, contexts)
+    assert native.std(axis=0).min() > 0.01, "scores that do not vary agree with everything"
+    np.testing.assert_allclose(graph, native, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("activation", ["identity", "relu", "tanh"])
+def test_graph_and_f32_kernel_agree_where_outputs_are_pulled_back(
+    schema: FeatureSchema, activation: Any
+) -> None:
+    """Sums beyond 2¹⁹ either way: decision.md §4.1."""
+    rng = np.random.default_rng(7)
+    layer = Layer(rng.uniform(-1, 1, (schema.width, 8)) * 2.0**19, np.zeros(8), activation)
+    rows = np.eye(2, 8) * (1.0 if activation == "tanh" else 2.0**-19)
+    model = PolicyModel("p", 1, schema, {"t": ["a", "b"]}, rows, [0, 0], Greedy(), tower=[layer])
+    graph, native = scores_of(model, sample(schema, 200, seed=7))
+    assert native.max() == 1.0
+    np.testing.assert_allclose(graph, native, rtol=0, atol=1e-5)
+
+
+def test_variances_are_those_of_the_native_code(rich: PolicyModel) -> None:
+    plain = dataclasses.replace(
+        rich, tower=[dataclasses.replace(layer, rows="f32") for layer in rich.tower]
+    )
+    contexts = sample(rich.schema, 300, seed=8)
+    session = ort.InferenceSession(
+        onnx_model(plain).SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    (graph,) = session.run(["variances"], {"context": rich.schema.encode_many(contexts)})
+    policy = edgeart.Policy.from_bytes(bundle_bytes(plain, rows="f32"))
+    for values, row in zip(contexts, graph, strict=True):
+        native = ffi.new("float[]", len(row))
+        context = policy.context(values, seed=0)
+        assert not lib.ea_variances(policy._handle, context._handle, native, len(row))
+        np.testing.assert_allclose(row, list(native), rtol=1e-5)
+
+
+def test_a_model_that_uses_no_variances_has_one_output(model: PolicyModel) -> None:
+    with_variance = dataclasses.replace(model, variance=np.ones(model.weights.shape))
+    assert [o.name for o in onnx_model(with_variance).graph.output] == ["scores"]
 
 
 def test_metadata_names_rows_slots_and_policy(model: PolicyModel, tmp_path: Path) -> None:

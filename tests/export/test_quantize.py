@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edgeart_export.quantize import clean, quantize_rows
+from edgeart_export.quantize import (
+    LEAST,
+    clean,
+    decode_variances,
+    encode_variances,
+    quantize_layer,
+    quantize_rows,
+    relative_error,
+)
 
 WEIGHTS = hnp.arrays(
     np.float32,
@@ -48,3 +56,64 @@ def test_cleaning_takes_what_is_tiny_and_minus_zero_to_zero() -> None:
     given_ = np.array([least, -least, below, -below, -0.0, 1e-45], np.float32)
     assert clean(given_).tolist() == [least, -least, 0, 0, 0, 0]
     assert not np.signbit(clean(given_)[2:]).any()
+
+
+@given(WEIGHTS)
+def test_a_layer_has_a_scale_for_each_output(weights: npt.NDArray[np.float32]) -> None:
+    weights = clean(weights)
+    codes, scales = quantize_layer(weights)
+    by_output, wanted = quantize_rows(weights.T)
+    assert codes.shape == weights.shape
+    assert np.array_equal(codes, by_output.T)
+    assert np.array_equal(scales, wanted)
+
+
+VARIANCES = hnp.arrays(
+    np.float32,
+    st.tuples(st.integers(0, 5), st.integers(1, 9)),
+    elements=st.floats(0, 2.0**20, width=32, exclude_max=True),
+)
+
+
+@given(VARIANCES)
+def test_a_variance_is_off_by_at_most_a_sixteenth(variances: npt.NDArray[np.float32]) -> None:
+    variances = clean(variances)
+    codes, scale = encode_variances(variances)
+    assert codes.dtype == np.uint8
+    assert scale.dtype == np.float32
+    assert np.float32(2.0**-50) <= scale < np.float32(2.0**20)
+    back = decode_variances(codes, scale)
+    assert np.isfinite(back).all()
+    assert (back[variances == 0] == 0).all()
+    # What is 31 octaves below the largest, and the first step above it, goes to a neighbour.
+    kept = variances >= scale * np.float32(1.125 * 2.0**-31)
+    assert relative_error(variances[kept], back[kept]) <= 1 / 16
+    assert (back[~kept] <= scale * np.float32(1.125 * 2.0**-31)).all()
+
+
+def test_every_code_stands_for_its_number_and_is_given_for_it() -> None:
+    """bundle.md §4.1, word for word: (1 + m/8)·2^(e − 31); 0 for code 0."""
+    numbers = [0.0] + [(1 + c % 8 / 8) * 2.0 ** (c // 8 - 31) for c in range(1, 256)]
+    variances = np.array([numbers], np.float32)
+    codes, scale = encode_variances(variances)
+    assert scale == 1
+    assert codes.tolist() == [[*range(256)]]
+    assert decode_variances(codes, scale).tolist() == [numbers]
+
+
+def test_a_variance_gets_the_nearest_code() -> None:
+    rng = np.random.default_rng(5)
+    variances = np.exp2(rng.uniform(-31, 0, (1, 2000))).astype(np.float32) * np.float32(1.875)
+    variances[0, 0] = 1.875
+    codes, scale = encode_variances(variances)
+    every = decode_variances(np.arange(256, dtype=np.uint8), scale).astype(np.float64)
+    nearest = np.abs(every[:, None] - variances[0]).min(axis=0)
+    got = np.abs(decode_variances(codes, scale)[0].astype(np.float64) - variances[0])
+    assert np.array_equal(got, nearest)
+
+
+def test_the_least_variances_keep_a_clean_scale() -> None:
+    for value in (0.0, LEAST):
+        codes, scale = encode_variances(np.full((1, 1), value, np.float32))
+        assert scale >= LEAST
+        assert decode_variances(codes, scale)[0, 0] == value

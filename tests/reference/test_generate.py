@@ -8,6 +8,8 @@ import json
 
 import pytest
 
+from tests.reference.bundle import open_bundle
+from tests.reference.features import EXPLORERS
 from tests.reference.generate import FILES, FOLDER, render
 from tests.reference.generate_hostile import hostile_cases, unpatch
 
@@ -29,3 +31,19 @@ def test_a_patch_gives_back_the_damaged_bundle() -> None:
     assert len(cases) == len(content["cases"]) >= 150
     for case, patch in zip(cases, content["cases"], strict=True):
         assert unpatch(bases, patch) == case.data, case.name
+
+
+def test_the_policies_of_format_2_have_everything_it_adds() -> None:
+    content = json.loads((FOLDER / "policy2.json").read_text(encoding="utf-8"))
+    bundles = [open_bundle(base64.b64decode(each["bundle"])) for each in content["policies"]]
+    layers = {(layer.activation, layer.rows) for bundle in bundles for layer in bundle.tower}
+    assert layers == {(a, rows) for a in ("identity", "relu", "tanh") for rows in ("f32", "i8")}
+    assert {len(bundle.tower) for bundle in bundles} >= {0, 1, 2, 3}
+    assert {bundle.variance for bundle in bundles} == {"none", "e5m3"}
+    kinds = {bundle.explorer.kind for bundle in bundles}
+    kinds |= {cell.explorer.kind for bundle in bundles for cell in bundle.cells.cells}
+    assert kinds == set(EXPLORERS)
+    assert any(title.factor != 1 for bundle in bundles for title in bundle.titles)
+    assert any(len(bundle.attributes) > 1 and any(bundle.masks) for bundle in bundles)
+    cells = {case["cell"] for each in content["policies"] for case in each["contexts"]}
+    assert len(cells) >= 3

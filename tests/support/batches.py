@@ -28,9 +28,11 @@ class Context:
     map: bytes = b"\x80"
     seed: int = 42
     unit_epoch: int = 7
-    cell: int | None = None
+    cell: str | int | None = None  # a number in revision 1 of the format
     denied: bytes | None = None
     subject: str | None = None
+    required: int = 0
+    forbidden: int = 0
 
     def body(self) -> list[Any]:
         """The list of feedback.md §4."""
@@ -52,11 +54,12 @@ class Impression:
     reason: int = 0
     total: int = WHOLE
     shown: str | None = None
+    candidates: bytes | list[str] | None = None
 
     @property
     def plain(self) -> bool:
-        """Whether the last three elements may be left out."""
-        return (self.reason, self.total, self.shown) == (0, WHOLE, None)
+        """Whether the last four elements may be left out."""
+        return (self.reason, self.total, self.shown, self.candidates) == (0, WHOLE, None, None)
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,7 @@ class Batch:
                 "n": struct.pack(f"<{len(impressions)}I", *(e.n for e in impressions)),
                 "special": [
                     [index, e.reason, e.total, e.shown]
+                    + ([] if e.candidates is None else [e.candidates])
                     for index, e in enumerate(impressions)
                     if not e.plain
                 ],

@@ -146,6 +146,8 @@ class _Maker:
             "cell": None,
             "denied": None,
             "subject": subject,
+            "required": 0,
+            "forbidden": 0,
         }
         at = self.begun[session]
         return _table("contexts", stream, sequence, at, at + HOUR, columns), number
@@ -169,6 +171,8 @@ class _Maker:
             "slot_row": rng.integers(0, 40, count),
             "slot_column": rng.integers(0, 75, count),
             "shown": shown,
+            "candidates": None,
+            "host_candidates": None,
         }
         stream = self.id
         return _table("impressions", stream, self.sequence, self.claimed, self.received, columns)

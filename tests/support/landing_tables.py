@@ -54,6 +54,8 @@ class Landing:
             "cell": None,
             "denied": None,
             "subject": None,
+            "required": 0,
+            "forbidden": 0,
         }
         return self._add("contexts", stream, at, {**content, **values})
 
@@ -71,6 +73,8 @@ class Landing:
             "slot_row": 0,
             "slot_column": 0,
             "shown": None,
+            "candidates": None,
+            "host_candidates": None,
         }
         return stream, self._add("impressions", stream, at, {**content, **values})
 

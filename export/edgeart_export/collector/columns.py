@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any
 
 from .errors import BatchError
@@ -87,6 +87,28 @@ def binary(*, size: int | None = None, most: int = 2**32 - 1) -> Kind:
         )
     wanted = f"a bin of at most {most} bytes"
     return Kind(wanted, frozenset({bytes}), lambda values: max(map(len, values)) <= most, b"")
+
+
+def either(wanted: str, *kinds: Kind) -> Kind:
+    """One of several rules, which have no type in common; instead: that of the first."""
+
+    def whole(values: Sequence[Any]) -> bool:
+        groups = [[value for value in values if type(value) in kind.kinds] for kind in kinds]
+        return all(kind.holds(group) for kind, group in zip(kinds, groups, strict=True))
+
+    return Kind(wanted, frozenset().union(*(k.kinds for k in kinds)), whole, kinds[0].instead)
+
+
+def texts(*, most: int) -> Kind:
+    """A list of at most so many strings of valid UTF-8."""
+    return Kind(
+        f"a list of at most {most} strings of valid UTF-8",
+        frozenset({list}),
+        lambda values: (
+            max(map(len, values)) <= most and text().holds([*chain.from_iterable(values)])
+        ),
+        [],
+    )
 
 
 def amount() -> Kind:

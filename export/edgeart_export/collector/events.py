@@ -8,7 +8,20 @@ from collections.abc import Mapping, Sequence
 from operator import gt
 from typing import Any
 
-from .columns import AT, Kind, Rows, amount, binary, text, times_of, type_name, unequal, unsigned
+from .columns import (
+    AT,
+    Kind,
+    Rows,
+    amount,
+    binary,
+    either,
+    text,
+    texts,
+    times_of,
+    type_name,
+    unequal,
+    unsigned,
+)
 from .errors import BatchError
 from .wire import bodies
 
@@ -25,10 +38,16 @@ _CONTEXT: dict[str, Kind] = {
     "map": binary(most=65_536),
     "seed": unsigned(64),
     "unit_epoch": unsigned(64),
-    "cell": unsigned(32).or_nil(),
+    # A number where the device wrote revision 1 of the format.
+    "cell": either("a string of valid UTF-8", text(), unsigned(32)).or_nil(),
     "denied": binary().or_nil(),
     "subject": text().or_nil(),
 }
+_CONTEXT_LATER: dict[str, tuple[Kind, object]] = {  # with what holds where they are left out
+    "required": (unsigned(32), 0),
+    "forbidden": (unsigned(32), 0),
+}
+MOST_CANDIDATES = 256
 _IMPRESSION: dict[str, Kind] = {
     "context": unsigned(32),
     "title": text(),
@@ -40,7 +59,18 @@ _SPECIAL: dict[str, tuple[Kind, object]] = {  # with what holds where nothing is
     "reason": (unsigned(8), 0),
     "total": (unsigned(32, least=1, most=TOTAL), TOTAL),
     "shown": (text().or_nil(), None),
+    "candidates": (
+        either(
+            f"a bin of at most {MOST_CANDIDATES // 8} bytes or a list of at most "
+            f"{MOST_CANDIDATES} strings",
+            binary(most=MOST_CANDIDATES // 8),
+            texts(most=MOST_CANDIDATES),
+        ).or_nil(),
+        None,
+    ),
 }
+_SPECIAL_LEAST = 4
+"""Elements of an entry of `special`, its index included; those after them may be left out."""
 _OUTCOME: dict[str, Kind] = {
     "ref_stream": unsigned(64),
     "ref_sequence": unsigned(32),
@@ -63,7 +93,10 @@ def contexts(rows: Rows, values: list[Any]) -> Columns:
     for index, body in enumerate(values):
         if _kind_of(body) != CONTEXT:
             rows.refuse(index, f"{rows.place}: not the body of a context")
-    return _body_columns(rows, values, _CONTEXT)
+    found = _body_columns(rows, values, _CONTEXT, _CONTEXT_LATER)
+    if int in set(map(type, found["cell"])):
+        found["cell"] = [None if cell is None else str(cell) for cell in found["cell"]]
+    return found
 
 
 def impressions(rows: Rows, lists: Mapping[str, Any]) -> Columns:
@@ -74,6 +107,10 @@ def impressions(rows: Rows, lists: Mapping[str, Any]) -> Columns:
         raise BatchError(422, f"{rows.place}.n: not a bin of {len(rows)} u32")
     found["n"] = n = struct.unpack(f"<{len(rows)}I", raw)
     found |= _special(rows, lists.get("special", []))
+    given = found.pop("candidates")
+    # A column of Arrow has one type: bitmaps and names lie in two.
+    found["candidates"] = [value if type(value) is bytes else None for value in given]
+    found["host_candidates"] = [value if type(value) is list else None for value in given]
     if any(map(gt, n, found["total"])):
         for index, (part, total) in enumerate(zip(n, found["total"], strict=True)):
             if part > total:
@@ -141,7 +178,7 @@ def _special(rows: Rows, special: object) -> Columns:
     if type(special) is not list:
         raise BatchError(422, f"{place}: {type_name(special)}, not a list")
     for position, entry in enumerate(special):
-        if type(entry) is not list or len(entry) < 4:
+        if type(entry) is not list or len(entry) < _SPECIAL_LEAST:
             raise BatchError(422, f"{place}[{position}]: not a list [index, reason, total, shown]")
         if type(entry[0]) is not int or not 0 <= entry[0] < len(rows):
             raise BatchError(422, f"{place}[{position}]: its index is none of an impression")
@@ -152,7 +189,8 @@ def _special(rows: Rows, special: object) -> Columns:
     found: Columns = {}
     for position, (name, (kind, otherwise)) in enumerate(_SPECIAL.items(), start=1):
         column = [otherwise] * len(rows)
-        values = part.column(name, [entry[position] for entry in special], kind)
+        said = [e[position] if len(e) > position else otherwise for e in special]
+        values = part.column(name, said, kind)
         for index, value in zip(indices, values, strict=True):
             column[index] = value
         found[name] = column
@@ -161,19 +199,34 @@ def _special(rows: Rows, special: object) -> Columns:
     return found
 
 
-def _body_columns(rows: Rows, values: list[Any], kinds: Mapping[str, Kind]) -> Columns:
-    """Bodies `[kind, at, …]` turned into columns; elements beyond those known are ignored."""
+def _body_columns(
+    rows: Rows,
+    values: list[Any],
+    kinds: Mapping[str, Kind],
+    later: Mapping[str, tuple[Kind, object]] | None = None,
+) -> Columns:
+    """Bodies `[kind, at, …]` turned into columns; elements beyond those known are ignored.
+
+    later: elements after those of `kinds` that may be left out, from the last one on.
+    """
+    later = later or {}
     width = 2 + len(kinds)
-    instead = [None, 0, *(kind.instead for kind in kinds.values())]
+    left_out = [otherwise for _, otherwise in later.values()]
+    instead = [None, 0, *(kind.instead for kind in kinds.values()), *left_out]
     whole = []
     for index, body in enumerate(values):
         fits = type(body) is list and len(body) >= width
         if not fits:
             rows.refuse(index, f"{rows.place}: not a list of {width} elements")
-        whole.append(body if fits else instead)
+            whole.append(instead)
+        elif len(body) < len(instead):
+            whole.append([*body, *left_out[len(body) - width :]])
+        else:
+            whole.append(body)
     _, at, *fields = zip(*whole, strict=False)
     found: Columns = {"at": rows.column("at", at, AT)}
-    for (name, kind), column in zip(kinds.items(), fields, strict=False):
+    every = {**kinds, **{name: kind for name, (kind, _) in later.items()}}
+    for (name, kind), column in zip(every.items(), fields, strict=False):
         found[name] = rows.column(name, column, kind)
     return found
 

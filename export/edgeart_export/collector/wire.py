@@ -18,8 +18,9 @@ MAX_EVENTS = 65_536
 
 MAX_CONTAINERS = 4 * MAX_EVENTS
 MAX_ELEMENTS = 20 * MAX_EVENTS
-"""Lists and maps, and their elements. An event has at most 2 and 13; without a bound, a body of
-empty lists would take seventy times its size in memory, and seconds."""
+"""Lists and maps, and their elements. An event has at most 2 and 13, and 256 where a host names the
+artworks it has; without a bound, a body of empty lists would take seventy times its size in memory,
+and seconds. Halves of a batch stay within it, however much they name."""
 
 
 def inflate(body: bytes) -> bytes:
@@ -46,7 +47,8 @@ def unpack(data: bytes) -> dict[Any, Any]:
     """The map that these bytes are.
 
     Strings that are no UTF-8 hold lone surrogates, so that the one event they belong to can be
-    refused. Raises BatchError: 400 where the bytes are no MessagePack, 422 where they are no map.
+    refused. Raises BatchError: 400 where the bytes are no MessagePack, 422 where they are no map,
+    413 where they hold more than a batch may.
     """
     bound = _Bound()
     try:
@@ -102,8 +104,9 @@ class _Bound:
         self._elements += elements
         if self._containers > MAX_CONTAINERS or self._elements > MAX_ELEMENTS:
             raise BatchError(
-                422,
-                f"batch: more than {MAX_CONTAINERS} lists and maps, or {MAX_ELEMENTS} elements",
+                413,
+                f"batch: more than {MAX_CONTAINERS} lists and maps, or {MAX_ELEMENTS} elements; "
+                f"send halves",
             )
 
 

@@ -41,7 +41,8 @@ class Direct:
         names = [name for key in policy.titles for name in policy.artworks(key)]
         artwork = [names[row] for row in records[:, 1].tolist()]
         title = [keys[t] for t in wave.title.tolist()]
-        default = [policy.artworks(key)[0] for key in title]
+        first = {key: policy.artworks(key)[0] for key in policy.titles}
+        default = [first[key] for key in title]
         number = {(t.id, a.name): i for t in titles for i, a in enumerate(t.artworks)}
         seen = np.where(wave.unloaded, default, artwork).tolist()
         followed = self._audience.respond(

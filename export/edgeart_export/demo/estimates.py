@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -21,27 +22,51 @@ from ..schema import Values
 
 Floats = npt.NDArray[np.float64]
 
+BINS = 4
+"""Grades of prediction among which the noise of rewards is told apart."""
+
 
 @dataclass(frozen=True, eq=False)
 class Terms:
     """A self-normalised estimate as a value plus the mean of terms, one a row of the log: [n].
 
+    A term is `known + share · left`: what the row's prediction says, and its importance weight over
+    the mean weight times what the prediction left to say (reward less prediction). noise: the
+    square of `left` that is to be expected of such a row. cluster: whose rows depend on each other.
     Estimates of several policies on the same rows keep what they have in common in their terms, so
     that the error of their difference is that of the terms' difference.
     """
 
     value: float
-    centred: Floats
+    known: Floats
+    share: Floats
+    left: Floats
+    noise: Floats
     cluster: npt.NDArray[np.int64]
 
     def estimate(self) -> Estimate:
-        """The value with its clustered standard error."""
-        return Estimate(self.value, mean(self.centred, self.cluster).se)
+        """The value with its clustered standard error, the larger one of two.
+
+        One squares the terms that were seen. With rare rewards it stands or falls with the few rows
+        of large weight that have one: by chance too few of them make the value small and its error
+        smaller still. The other takes for each row the square that is to be expected, and is blind
+        to what clusters and weights do to the noise.
+        """
+        seen = mean(self.known + self.share * self.left, self.cluster).se
+        spread = float(np.sum(self.share**2 * self.noise)) / len(self.noise) ** 2
+        expected = math.sqrt(mean(self.known, self.cluster).se ** 2 + spread)
+        return Estimate(self.value, max(seen, expected))
 
     def minus(self, other: Terms) -> Estimate:
         """The difference of two estimates on the same rows. Its interval knows they are paired."""
-        error = mean(self.centred - other.centred, self.cluster).se
-        return Estimate(self.value - other.value, error)
+        return Terms(
+            self.value - other.value,
+            self.known - other.known,
+            self.share - other.share,
+            self.left,
+            self.noise,
+            self.cluster,
+        ).estimate()
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,20 +94,36 @@ class Rows:
         )
 
     @cached_property
+    def noise(self) -> Floats:
+        """The squared error that is to be expected of each row's prediction: [n].
+
+        The mean of the rows with predictions like its own; likeness has BINS grades.
+        """
+        squared = (self.reward - self.of_shown) ** 2
+        noise = np.zeros(len(squared))
+        for rows in np.array_split(np.argsort(self.of_shown, kind="stable"), BINS):
+            noise[rows] = squared[rows].mean() if len(rows) else 0.0
+        return noise
+
+    @cached_property
     def snips(self) -> Terms:
         """V = Σ w·r / Σ w: plays per exposure."""
         share = self.weight / self.weight.mean()
         value = float(np.mean(share * self.reward))
-        return Terms(value, share * (self.reward - value), self.cluster)
+        return self._terms(value, share * (self.of_shown - value), share)
 
     @cached_property
     def sndr(self) -> Terms:
         """V = (1/n) Σ q̂(x,π) + Σ w·(r − q̂(x,a)) / Σ w: plays per exposure."""
         share = self.weight / self.weight.mean()
+        expected = float(self.of_target.mean())
+        correction = float(np.mean(share * (self.reward - self.of_shown)))
+        known = self.of_target - expected - share * correction
+        return self._terms(expected + correction, known, share)
+
+    def _terms(self, value: float, known: Floats, share: Floats) -> Terms:
         left = self.reward - self.of_shown
-        expected, correction = float(self.of_target.mean()), float(np.mean(share * left))
-        centred = self.of_target - expected + share * (left - correction)
-        return Terms(expected + correction, centred, self.cluster)
+        return Terms(value, known, share, left, self.noise, self.cluster)
 
     @property
     def effective(self) -> float:
@@ -134,17 +175,24 @@ def judge(policies: Mapping[str, Shares], log: Log, model: PolicyModel) -> dict[
     if log.cluster is None:
         raise DataError("the log has no clusters; intervals need to know whose rows they are")
     predicted = GivenModel(model).predict(log)
+    of_shown = np.zeros(len(log))
+    for prediction in predicted.values():
+        of_shown[prediction.rows] = _of_logged(log, prediction)
     judged = {}
     for name, shares in policies.items():
-        weight, of_shown, of_target = (np.zeros(len(log)) for _ in range(3))
+        weight, of_target = np.zeros(len(log)), np.zeros(len(log))
         for title, target in shares.of(log).items():
-            rows, at = target.rows, np.arange(len(target.rows))
-            place = {artwork: i for i, artwork in enumerate(target.artworks)}
-            shown = np.array([place.get(log.artwork[row], -1) for row in rows.tolist()])
-            known = shown >= 0
-            weight[rows] = np.where(known, target.values[at, shown], 0.0) / log.propensity[rows]
+            rows = target.rows
+            weight[rows] = _of_logged(log, target) / log.propensity[rows]
             expected = predicted[title].columns(title, target.artworks)
-            of_shown[rows] = np.where(known, expected[at, shown], 0.0)
             of_target[rows] = (target.values * expected).sum(axis=1)
         judged[name] = Rows(weight, log.reward, of_shown, of_target, log.cluster)
     return judged
+
+
+def _of_logged(log: Log, values: Prediction) -> Floats:
+    """The values of the artworks that were logged; 0 for one that has none: [len(values.rows)]."""
+    place = {artwork: i for i, artwork in enumerate(values.artworks)}
+    column = np.array([place.get(log.artwork[row], -1) for row in values.rows.tolist()])
+    found: Floats = values.values[np.arange(len(column)), column]
+    return np.where(column >= 0, found, 0.0)

@@ -26,6 +26,10 @@ STEPS = {
     "7_results.sql": "preparing results",
 }
 COUNTS, LOSSES = "8_counts.sql", "9_losses.sql"
+PARTED = "exposures"
+"""The result that is read part after part, see `parts`."""
+PART = 500_000
+"""Exposures of a part."""
 BATCH = 65_536
 """Rows of an Arrow batch."""
 
@@ -97,7 +101,24 @@ class Tables:
     def rows(self, result: str) -> pa.RecordBatchReader:
         """The rows of `exposures`, `emitted` or `credited`."""
         view = {name: f"{name}_out" for name in ("exposures", "emitted", "credited")}[result]
+        if result != PARTED:
+            return self._read(view)
+        # Without its variables the view is empty, but has its columns.
+        schema = self._read(view).read_all().schema
+        batches = (batch for _ in parts(self._connection) for batch in self._read(view))
+        return pa.RecordBatchReader.from_batches(schema, batches)
+
+    def _read(self, view: str) -> pa.RecordBatchReader:
         return self._connection.sql(f"FROM {view}").to_arrow_reader(BATCH)
+
+
+def parts(connection: duckdb.DuckDBPyConnection) -> Iterator[int]:
+    """Numbers of the parts of `exposures_out`, which shows the one whose turn it is."""
+    bounds = connection.execute("SELECT part_first, part_last FROM part ORDER BY part").fetchall()
+    for number, (first, last) in enumerate(bounds):
+        connection.execute("SET VARIABLE part_first = $1", [first])
+        connection.execute("SET VARIABLE part_last = $1", [last])
+        yield number
 
 
 def variables(job: Job) -> dict[str, object]:
@@ -109,6 +130,7 @@ def variables(job: Job) -> dict[str, object]:
         "minutes": job.minutes,
         "mature_until": job.mature_until,
         "compact": job.compact,
+        "part_rows": PART,
     }
 
 

@@ -142,3 +142,30 @@ def test_segments_that_vanish_while_they_are_counted_stop_no_recording(
         uploading.join()
         assert not log.lost
         assert not selector.errors
+
+
+def test_a_log_stays_within_its_bound_and_counts_what_it_drops_however_often_it_is_sealed(
+    tmp_path: Path, selector_of: MakeSelector
+) -> None:
+    bound = 8 * 4096
+    with FeedbackLog(tmp_path, segment_bytes=4096, max_bytes=bound, sync_seconds=0) as log:
+        selector = selector_of(log)
+        decision = selector.select("title-3")
+        refs = []
+        for i in range(6_000):
+            refs.append(selector.shown(decision))
+            if i % 130 == 0 or i % 1_900 < 3:
+                log.seal()
+            if i % 50 == 0:
+                assert sum(path.stat().st_size for path in tmp_path.glob("*.eaf")) <= bound
+        log.seal()
+        lost = sum(log.lost.values())
+        kept = events_in(tmp_path)
+    assert set(log.lost) == {"size"}
+    # Contexts are events as well, and lost with the segments they stand in.
+    impressions = {segments.parse_ref(ref) for ref in refs if ref is not None}
+    assert len(impressions) == 6_000
+    missing = impressions - kept.keys()
+    assert 0 < len(missing) <= lost
+    last = max(sequence for _, sequence in kept)
+    assert lost + len(kept) == last + 1

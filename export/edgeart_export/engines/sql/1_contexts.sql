@@ -16,7 +16,7 @@ FROM read_parquet(getvariable('contexts'), hive_partitioning = false);
 
 CREATE TEMP TABLE setting AS
 SELECT
-    row_number() OVER () AS setting, hash,
+    (row_number() OVER ())::UINTEGER AS setting, hash,
     any_value(policy) AS policy, any_value(policy_sequence) AS policy_sequence,
     any_value(digest) AS digest, any_value(map) AS map, any_value(seed) AS seed,
     any_value(unit_epoch) AS unit_epoch,

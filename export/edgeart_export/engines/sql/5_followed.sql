@@ -15,19 +15,25 @@ WITH named AS (
     SELECT 'play', ref_stream, ref_sequence, started, minutes, started
     FROM play
     WHERE usable AND NOT autoplay AND ref_stream IS NOT NULL
+),
+meant AS (
+    SELECT
+        source, setting, picture, named.moment, named.minutes,
+        -- Who knows a ref has seen its impression: nothing it names began before.
+        greatest(named.begun, impression.moment) AS begun
+    FROM impression
+    JOIN named
+        ON named.ref_stream = impression.stream AND named.ref_sequence = impression.sequence
 )
-SELECT
-    source, exposure.exposure, exposure.setting, exposure.title, exposure.shown_first, named.moment,
-    named.minutes,
-    -- Who knows a ref has seen its impression: nothing it names began before.
-    greatest(named.begun, impression.moment) AS begun
-FROM named
-JOIN impression
-    ON impression.stream = named.ref_stream AND impression.sequence = named.ref_sequence
-JOIN exposure
-    ON exposure.setting = impression.setting AND exposure.title = impression.title
-    AND exposure.artwork IS NOT DISTINCT FROM impression.artwork
-    AND exposure.shown IS NOT DISTINCT FROM impression.shown;
+SELECT meant.*, exposure.shown_first
+FROM exposure
+JOIN meant USING (setting, picture);
+
+RESET disabled_optimizers;
+
+DROP VIEW impression;
+DROP TABLE kept;
+DROP TABLE context;
 
 CREATE TEMP TABLE watched AS
 WITH seeking AS (
@@ -38,13 +44,19 @@ WITH seeking AS (
         SELECT 1 FROM read_parquet(getvariable('credited')) AS gone WHERE gone.play = play.play)
 ),
 candidate AS (
-    SELECT subject, title, shown_first, max(exposure) AS exposure -- of ties the largest id
+    SELECT
+        subject, title, shown_first,
+        -- Of ties the one with the largest name.
+        arg_max((setting::UBIGINT << 32) + picture, exposure) AS exposure
     FROM exposure
-    JOIN setting USING (setting)
+    JOIN (FROM setting SEMI JOIN seeking USING (subject)) USING (setting)
+    JOIN (FROM picture SEMI JOIN seeking USING (title)) USING (picture)
     SEMI JOIN seeking USING (subject, title)
     GROUP BY subject, title, shown_first
 )
-SELECT seeking.play, candidate.exposure, candidate.shown_first, seeking.minutes
+SELECT
+    seeking.play, candidate.shown_first, seeking.minutes,
+    (exposure >> 32)::UINTEGER AS setting, (exposure & 4294967295)::UINTEGER AS picture
 FROM seeking
 ASOF JOIN candidate
     ON seeking.subject = candidate.subject AND seeking.title = candidate.title

@@ -1,23 +1,28 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- credit: the minutes that count, of exposures that have any. emission: what this run gives out.
 --
--- Reads the variables `window_ms`, `minutes`, `mature_until` (exposures first shown later than this
--- may still get a play) and `emitted` (Parquet files: exposure, reward, of all earlier runs).
+-- Reads the variables `window_ms`, `minutes` and `mature_until` (exposures first shown later than
+-- this may still get a play).
 
 CREATE TEMP TABLE credit AS
 WITH counted AS (
-    SELECT exposure, minutes
+    SELECT setting, picture, shown_first, minutes
     FROM followed
     WHERE moment - shown_first <= getvariable('window_ms')
     UNION ALL
-    SELECT exposure, minutes FROM watched
+    SELECT setting, picture, shown_first, minutes FROM watched
 ),
 most AS (
-    SELECT exposure, max(minutes) AS minutes FROM counted WHERE minutes > 0 GROUP BY exposure
+    SELECT setting, picture, shown_first, max(minutes) AS minutes
+    FROM counted
+    WHERE minutes > 0
+    GROUP BY setting, picture, shown_first
 ),
 begun AS (
-    SELECT unit_epoch, subject, followed.title, followed.begun
-    FROM followed JOIN setting USING (setting)
+    SELECT unit_epoch, subject, title, begun
+    FROM followed
+    JOIN setting USING (setting)
+    JOIN picture USING (picture)
     WHERE minutes > 0
     UNION ALL
     SELECT NULL, subject, title, started
@@ -32,19 +37,19 @@ begun_by_subject AS (
     SELECT subject, title, min(begun) AS begun
     FROM begun WHERE subject IS NOT NULL GROUP BY subject, title
 )
-SELECT most.exposure, most.minutes
+SELECT most.setting, most.picture, most.minutes
 FROM most
-JOIN exposure USING (exposure)
 JOIN setting USING (setting)
+JOIN picture USING (picture)
 LEFT JOIN begun_by_unit AS by_unit
-    ON by_unit.unit_epoch = setting.unit_epoch AND by_unit.title = exposure.title
+    ON by_unit.unit_epoch = setting.unit_epoch AND by_unit.title = picture.title
 LEFT JOIN begun_by_subject AS by_subject
-    ON by_subject.subject = setting.subject AND by_subject.title = exposure.title
+    ON by_subject.subject = setting.subject AND by_subject.title = picture.title
 -- A title that had been started before it was shown was not won by its picture.
 WHERE coalesce(by_unit.begun, shown_first) >= shown_first
 AND coalesce(by_subject.begun, shown_first) >= shown_first;
 
-CREATE TEMP TABLE emission AS
+CREATE TEMP VIEW emission AS
 WITH judged AS (
     SELECT
         exposure.*, coalesce(credit.minutes, 0) AS minutes,
@@ -53,15 +58,9 @@ WITH judged AS (
             WHEN shown_first <= getvariable('mature_until') THEN 0
         END::FLOAT AS reward
     FROM exposure
-    LEFT JOIN credit USING (exposure)
-),
-given AS (
-    SELECT exposure, max(reward) AS reward
-    FROM read_parquet(getvariable('emitted'))
-    GROUP BY exposure
+    LEFT JOIN credit USING (setting, picture)
 )
-SELECT judged.*, given.reward AS previous
+SELECT *, given AS previous
 FROM judged
-LEFT JOIN given USING (exposure)
 -- A NULL reward is censored. What was given stays, but for a 0 that a late play makes a 1.
-WHERE judged.reward IS NOT NULL AND (given.reward IS NULL OR judged.reward > given.reward);
+WHERE reward IS NOT NULL AND (given IS NULL OR reward > given);

@@ -5,15 +5,14 @@ SELECT
     landed.rows AS impressions,
     twice.copies AS duplicates,
     none.events AS no_context,
-    landed.rows - twice.copies - none.events - (SELECT count(*) FROM impression) AS lost_context,
+    landed.rows - twice.copies - none.events - seen.impressions AS lost_context,
     seen.shown_instead,
     seen.clock_ahead,
     (SELECT count(*) FROM exposure) AS exposures,
     -- What was never given out and is not given out now.
     (SELECT count(*) FROM exposure)
         - (SELECT count(*) FROM emission WHERE previous IS NULL)
-        - (SELECT count(*) FROM exposure SEMI JOIN read_parquet(getvariable('emitted'))
-            USING (exposure)) AS censored,
+        - (SELECT count(given) FROM exposure) AS censored,
     given.emitted,
     given.positive,
     given.corrected,
@@ -27,15 +26,16 @@ SELECT
     logged.autoplay AS plays_autoplay,
     logged.unusable AS plays_unusable
 FROM
-    (SELECT count(*) AS rows
-     FROM read_parquet(getvariable('impressions'), hive_partitioning = false)) AS landed,
+    (SELECT count(*) AS rows FROM landed) AS landed,
     (SELECT coalesce(sum(copies - 1), 0)::BIGINT AS copies FROM replayed) AS twice,
     (SELECT count(*) AS events
-     FROM (SELECT DISTINCT stream, sequence
-           FROM read_parquet(getvariable('impressions'), hive_partitioning = false)
-           WHERE context = 4294967295)) AS none,
-    (SELECT count(shown) AS shown_instead, count(*) FILTER (ahead) AS clock_ahead
-     FROM impression) AS seen,
+     FROM (SELECT DISTINCT stream, sequence FROM landed WHERE context = 4294967295)) AS none,
+    (SELECT
+        coalesce(sum(shown_count), 0)::BIGINT AS impressions,
+        coalesce(sum(shown_count) FILTER (shown IS NOT NULL), 0)::BIGINT AS shown_instead,
+        coalesce(sum(ahead), 0)::BIGINT AS clock_ahead
+     FROM exposure
+     JOIN picture USING (picture)) AS seen,
     (SELECT count(*) FILTER (previous IS NULL) AS emitted,
             count(*) FILTER (previous IS NULL AND reward = 1) AS positive,
             count(previous) AS corrected
