@@ -5,9 +5,6 @@ Chosen over strace and ptrace because it needs neither privileges nor Linux, and
 what a kill cannot: take back, as a power cut may, all that was never flushed to the disk.
 """
 
-# It stands in for the calls of os, by which the package works.
-# ruff: noqa: PTH
-
 from __future__ import annotations
 
 import errno

@@ -235,10 +235,11 @@ def delta_of(
             else:
                 sums = bytes((b - a) % 256 for a, b in zip(of, piece, strict=True))
                 operations += operation(3, first, len(piece), data=sums)
-    return (
+    head: bytes = (
         header.get("magic", b"\x89ead\r\n\x1a\n")
         + struct.pack("<II", header.get("codec", 1), header.get("length", len(result)))
         + header.get("base", sha256(base).digest())
         + header.get("result", sha256(result).digest())
-        + header.get("stream", zlib.compress(operations, 9))
     )
+    stream: bytes = header.get("stream", zlib.compress(operations, 9))
+    return head + stream
