@@ -225,6 +225,7 @@ class Machine:
             return broken or Done("restored", f"sequence {offer.sequence} was fetched again")
         policy.end_trial()
         policy.trial, policy.starts = taken, int(self._serves)
+        self.held_back.add(name)  # until it is written down, so that a crash in it counts
         yield Save()
         self.held_back.discard(name)
         yield Serve(name)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 LEAST_WAIT = 5.0  # seconds between two checks, whoever asks for them
 LONGEST_WAIT = 86_400.0  # seconds that a server's Retry-After is believed
 SHORTEST_INTERVAL, LONGEST_INTERVAL = 60, 604_800
-_FIRST_BACK_OFF = 60.0
+_FIRST_BACK_OFF = 300.0  # seconds; 60 would make the peak after an hour's silence 7 times the mean
 
 
 def settle(state: State, now: float, source: random.Random) -> None:
