@@ -17,7 +17,7 @@ DEVICE := $(shell find edgeart -name '*.py' -o -name '*.pyi' -o -name py.typed)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: force help demo test test-native test-python test-device lint lint-python lint-c format
-.PHONY: targets coverage fuzz amalgamation
+.PHONY: targets coverage fuzz amalgamation gates
 .PHONY: bench bench-feedback sigkill agreement attribution null-worlds unbiasedness
 .PHONY: variance-formats dist clean distclean
 
@@ -106,6 +106,9 @@ lint-c:
 format: $(STAMP)/lint ## let ruff put the Python files in order
 	"$(BIN)/ruff" check --fix .
 	"$(BIN)/ruff" format .
+
+gates: ## count instructions of the core under valgrind and hold them against the record
+	@$(MAKE) --no-print-directory -C native gates
 
 bench: $(STAMP)/bench ## measure beside onnxruntime, numpy and Vowpal Wabbit
 	@"$(BIN)/python" -m benchmarks

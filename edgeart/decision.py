@@ -194,12 +194,17 @@ class Page(Sequence["Decision"]):
 
     @property
     def raw(self) -> memoryview:
-        """The records as bytes, read-only, 24 per title: `ea_decision` of edgeart.h.
+        """The records as bytes, read-only and not copied, 24 per title: `ea_decision` of edgeart.h.
 
         title u32, row u32, n u32, total u32, score f32, reason u16, cell u16, all in the machine's
-        order.
+        order; for numpy `np.frombuffer(page.raw, [("title", "u4"), ("row", "u4"), ("n", "u4"),
+        ("total", "u4"), ("score", "f4"), ("reason", "u2"), ("cell", "u2")])`. From Python 3.12
+        on a page is such a buffer itself: `memoryview(page)`, `np.frombuffer(page, ...)`.
         """
         return self._policy._bytes_of(self._records)
+
+    def __buffer__(self, _flags: int) -> memoryview:
+        return self.raw
 
     def unknown(self) -> list[int]:
         """Places of the titles that the bundle does not have."""
@@ -209,8 +214,11 @@ class Page(Sequence["Decision"]):
 
     def artworks(self) -> list[str | None]:
         """The chosen artwork of every title, None where there is none."""
-        # Six words a record, of which the row is the second.
-        return [self._policy._artwork(row) for row in self.raw.cast("I")[1::6].tolist()]
+        return self._policy._artworks_of(self._records)
+
+    def propensities(self) -> memoryview[float]:
+        """The propensity of every title's choice, 0.0 without one: a fresh view of 'd'."""
+        return self._policy._propensities_of(self._records)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Page belongs to its Policy and cannot be pickled; "

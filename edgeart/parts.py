@@ -172,6 +172,41 @@ class Parts:
         decoded: str = self._ffi.unpack(text.data, text.length).decode()
         return decoded
 
+    def _title_id(self, index: int) -> str:
+        text, null = self._ffi.new("ea_text *"), self._ffi.NULL
+        self._check(self._lib.ea_title_info(self._handle, index, text, null, null))
+        return self._text(text)
+
+    def _artwork_id(self, row: int) -> str:
+        text = self._ffi.new("ea_text *")
+        self._check(self._lib.ea_artwork_id(self._handle, row, text))
+        return self._text(text)
+
+    def _title_ids(self, indices: range) -> tuple[str, ...]:
+        wanted = self._ffi.new("uint32_t[]", list(indices))
+        found: Any = self._ids(wanted, 1, len(indices), of_titles=True)
+        return tuple(found)
+
+    def _ids(self, indices: Any, step: int, count: int, *, of_titles: bool) -> list[str | None]:
+        """Ids of the titles or artworks that every step-th index says; None for EA_NONE."""
+        if not count:
+            return []
+
+        def write(room: int) -> tuple[Any, int]:
+            text = self._ffi.new("char[]", room)
+            which = (self._handle, of_titles, indices, step, count)
+            return text, self._lib.edgeart_ids(*which, text, room)
+
+        text, size = write(32 * count)  # most ids are shorter
+        if size > len(text):
+            text, size = write(size)
+        found: list[str | None] = self._ffi.unpack(text, size - 1).decode().split("\0")
+        if len(found) != count:  # there is a null byte in some id: one by one
+            one = self._title_id if of_titles else self._artwork_id
+            every = [indices[i * step] for i in range(count)]
+            return [None if index == self._none else one(index) for index in every]
+        return [name or None for name in found] if "" in found else found
+
     def _bytes_of(self, array: Any) -> memoryview:
         """A read-only view of a native array's bytes, which it keeps alive."""
         return memoryview(self._ffi.buffer(array)).toreadonly()

@@ -43,10 +43,11 @@ _DECISION = ffi.typeof("ea_decision *")
 _DECISIONS = ffi.typeof("ea_decision[]")
 _BYTES = ffi.typeof("char[]")
 _INDICES = ffi.typeof("uint32_t[]")
+_DOUBLES = ffi.typeof("double[]")
 _select: Any = lib.edgeart_select
+_select_within: Any = lib.edgeart_select_within
 _new = object.__new__
 _NONE: int = lib.EA_NONE
-_NULL: Any = ffi.NULL
 
 _LARGEST = 1 << 30  # bytes of a bundle (native/spec/bundle.md §2)
 _TITLE_DOMAIN = int.from_bytes(b"ea-title", "little")
@@ -188,18 +189,19 @@ class Policy(Described):
 
         Raises UnknownTitleError, and ForeignContextError for a context or limits of another policy.
         """
-        limit = _NULL if limits is None else self._limits_of(limits)
         try:
             key = title.encode()
-            record = _select(self._handle, context._handle, key, len(key), limit)
+            if limits is None:
+                record = _select(self._handle, context._handle, key, len(key))
+            else:
+                limit = self._limits_of(limits)
+                record = _select_within(self._handle, context._handle, key, len(key), limit)
         except (AttributeError, UnicodeEncodeError):
             self._index(title)  # raises for what is no title at all
             self._handle_of(context)  # and this for what is no context
             raise
         if not record.total:
-            record = _allocate(_DECISION)
-            index, handle = self._index(title), self._handle_of(context)
-            self._check(lib.ea_select(self._handle, handle, index, limit, record))
+            return self._selected(context, title, limits)
         # As Decision(self, title, record) does, without the call of its __init__.
         decision = _new(Decision)
         decision._policy = self
@@ -264,6 +266,13 @@ class Policy(Described):
 
     # For this package.
 
+    def _selected(self, context: Context, title: str, limits: Limits | None) -> Decision:
+        """What `select` decides, or raises, where it is not decided the short way."""
+        limit, index, handle = self._limits_of(limits), self._index(title), self._handle_of(context)
+        record = _allocate(_DECISION)
+        self._check(lib.ea_select(self._handle, handle, index, limit, record))
+        return Decision(self, title, record)
+
     def _encoded(self, values: Values | None, seed: int, unit: int) -> tuple[bytes, Any, Any, Any]:
         """A context's map, fresh memory, its address in there, and the encoder's report."""
         for name, value in (("seed", seed), ("unit", unit)):
@@ -306,6 +315,15 @@ class Policy(Described):
         prepared = self.page_titles(ids)
         self._last = prepared
         return prepared
+
+    def _artworks_of(self, records: Any) -> list[str | None]:
+        rows = ffi.cast("uint32_t *", records) + 1  # six words a record, of which it is the second
+        return self._ids(rows, 6, len(records), of_titles=False)
+
+    def _propensities_of(self, records: Any) -> memoryview[float]:
+        propensities = _allocate(_DOUBLES, len(records))
+        lib.edgeart_propensities(records, len(records), propensities)
+        return self._bytes_of(propensities).cast("d")
 
     def _copied(self, record: Any) -> Any:
         """A record of its own, which outlives the page it was on."""

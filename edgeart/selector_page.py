@@ -69,4 +69,9 @@ class SelectorPage(Sequence["Decision | HostDecision"]):
 
     def artworks(self) -> list[str | None]:
         """The chosen artwork of every title, None where there is none."""
-        return [decision.artwork for decision in self]
+        found: list[str | None] = [None] * len(self.titles)
+        if self._page is not None:
+            found = self._page.artworks()
+        for place, decision in self._others.items():
+            found[place] = decision.artwork
+        return found

@@ -11,9 +11,12 @@ from _collections_abc import Sequence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import overload
 
     from edgeart.describe import Described
+
+_AT_A_TIME = 1024  # ids that one native call looks up for an iteration
 
 
 class Titles(Sequence[str]):
@@ -37,11 +40,15 @@ class Titles(Sequence[str]):
     def __getitem__(self, index: int | slice) -> str | tuple[str, ...]:
         every = range(len(self))
         if isinstance(index, slice):
-            return tuple(self._policy._title_id(i) for i in every[index])
+            return self._policy._title_ids(every[index])
         try:
             return self._policy._title_id(every[index])
         except IndexError:
             raise IndexError(f"title {index} of a bundle of {len(every)} titles") from None
+
+    def __iter__(self) -> Iterator[str]:
+        for first in range(0, len(self), _AT_A_TIME):
+            yield from self[first : first + _AT_A_TIME]
 
     def __contains__(self, title: object) -> bool:
         return isinstance(title, str) and self._policy._find(title) is not None

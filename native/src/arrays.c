@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The pieces that a bundle is made of: keys, tagged lists, arrays, rows, string tables. */
+#include "fast.h"
+
 #include "open.h"
 
 /* The body's next key. */

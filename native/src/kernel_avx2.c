@@ -53,47 +53,38 @@ INLINE __m128 finished(__m128i sums, float sigma, const float *scales, const flo
     return _mm_add_ps(_mm_mul_ps(_mm_cvtepi32_ps(sums), scale), _mm_loadu_ps(bias));
 }
 
-/* Calls GROUP(r) for groups of four rows; the last one overlaps the one before, which gives the same
-   scores once more, rather than being a shorter one. Fewer than four are left to the caller. */
-#define OVER_GROUPS(count, GROUP)                                                                 \
-    for (uint32_t at_ = 0; at_ < (count); at_ += 4) {                                             \
-        uint32_t r_ = at_ + 4 <= (count) ? at_ : (count) - 4;                                     \
-        GROUP(r_);                                                                                \
-    }
+/* Where the four rows that begin at the at-th of `count` begin: the last group overlaps the one
+   before, which gives the same scores once more, rather than being a shorter one. */
+INLINE size_t group_at(uint32_t at, uint32_t count) {
+    return at + 4 <= count ? at : count - 4;
+}
 
 INLINE void scores_i8_inline(const int8_t *q, float sigma, const ea__block *block,
                              float *scores) {
     const int8_t *rows = block->rows;
     const float *scales = block->scales, *bias = block->bias;
     uint32_t stride = block->stride, count = block->count;
-    if (count < 4) {
-        for (uint32_t r = 0; r < count; r++) {
-            __m256i sum = row_i8(q, rows + r * stride, stride);
-            __m128i total = sums_of(sum, sum, sum, sum);
-            scores[r] = (float)_mm_cvtsi128_si32(total) * (sigma * scales[r]) + bias[r];
-        }
-        return;
+    __m256i codes = stride == 32 ? bytes_at(q) : _mm256_setzero_si256();
+    __m256i magnitudes = _mm256_abs_epi8(codes);
+    for (uint32_t r = 0; count < 4 && r < count; r++) {
+        __m256i sum = row_i8(q, rows + (size_t)r * stride, stride);
+        __m128i total = sums_of(sum, sum, sum, sum);
+        scores[r] = (float)_mm_cvtsi128_si32(total) * (sigma * scales[r]) + bias[r];
     }
-    if (stride == 32) { /* what a homepage has: the codes stay in registers */
-        __m256i codes = bytes_at(q), magnitudes = _mm256_abs_epi8(codes);
-#define GROUP(r)                                                                                  \
-    const int8_t *w = rows + (size_t)(r) * 32;                                                            \
-    __m128i sums = sums_of(products(magnitudes, codes, bytes_at(w)),                              \
-                           products(magnitudes, codes, bytes_at(w + 32)),                         \
-                           products(magnitudes, codes, bytes_at(w + 64)),                         \
-                           products(magnitudes, codes, bytes_at(w + 96)));                        \
-    _mm_storeu_ps(scores + (r), finished(sums, sigma, scales + (r), bias + (r)))
-        OVER_GROUPS(count, GROUP)
-#undef GROUP
-        return;
+    for (uint32_t at = 0; count >= 4 && at < count; at += 4) {
+        size_t r = group_at(at, count);
+        const int8_t *w = rows + r * stride;
+        __m128i sums;
+        if (stride == 32) /* what a homepage has: the codes stay in registers */
+            sums = sums_of(products(magnitudes, codes, bytes_at(w)),
+                           products(magnitudes, codes, bytes_at(w + 32)),
+                           products(magnitudes, codes, bytes_at(w + 64)),
+                           products(magnitudes, codes, bytes_at(w + 96)));
+        else
+            sums = sums_of(row_i8(q, w, stride), row_i8(q, w + stride, stride),
+                           row_i8(q, w + 2 * stride, stride), row_i8(q, w + 3 * stride, stride));
+        _mm_storeu_ps(scores + r, finished(sums, sigma, scales + r, bias + r));
     }
-#define GROUP(r)                                                                                  \
-    const int8_t *w = rows + (size_t)(r) * stride;                                                        \
-    __m128i sums = sums_of(row_i8(q, w, stride), row_i8(q, w + stride, stride),                   \
-                           row_i8(q, w + 2 * stride, stride), row_i8(q, w + 3 * stride, stride)); \
-    _mm_storeu_ps(scores + (r), finished(sums, sigma, scales + (r), bias + (r)))
-    OVER_GROUPS(count, GROUP)
-#undef GROUP
 }
 
 TARGET static void scores_i8(const int8_t *q, float sigma, const ea__block *block,
@@ -119,26 +110,22 @@ INLINE __m128 trees(__m128 a, __m128 b, __m128 c, __m128 d) {
 INLINE void scores_f32_inline(const float *u, const ea__block *block, float *scores) {
     const float *rows = block->rows, *bias = block->bias;
     uint32_t stride = block->stride, count = block->count;
-    if (count < 4) {
-        for (uint32_t r = 0; r < count; r++) {
-            __m128 b = row_f32(u, rows + r * stride, stride);
-            scores[r] = _mm_cvtss_f32(trees(b, b, b, b)) + bias[r];
-        }
-        return;
+    for (uint32_t r = 0; count < 4 && r < count; r++) {
+        __m128 b = row_f32(u, rows + (size_t)r * stride, stride);
+        scores[r] = _mm_cvtss_f32(trees(b, b, b, b)) + bias[r];
     }
-#define GROUP(r)                                                                                  \
-    const float *w = rows + (size_t)(r) * stride;                                                 \
-    __m128 sums = trees(row_f32(u, w, stride), row_f32(u, w + stride, stride),                    \
-                        row_f32(u, w + 2 * stride, stride), row_f32(u, w + 3 * stride, stride));  \
-    _mm_storeu_ps(scores + (r), _mm_add_ps(sums, _mm_loadu_ps(bias + (r))))
-    OVER_GROUPS(count, GROUP)
-#undef GROUP
+    for (uint32_t at = 0; count >= 4 && at < count; at += 4) {
+        size_t r = group_at(at, count);
+        const float *w = rows + r * stride;
+        __m128 sums = trees(row_f32(u, w, stride), row_f32(u, w + stride, stride),
+                            row_f32(u, w + 2 * stride, stride), row_f32(u, w + 3 * stride, stride));
+        _mm_storeu_ps(scores + r, _mm_add_ps(sums, _mm_loadu_ps(bias + r)));
+    }
 }
 
 TARGET static void scores_f32(const float *u, const ea__block *block, float *scores) {
     scores_f32_inline(u, block, scores);
 }
-#undef OVER_GROUPS
 
 INLINE uint32_t same_as(__m256 scores, __m256 wanted) {
     return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(scores, wanted, _CMP_EQ_OQ));

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads MessagePack in place: a pull parser whose first error sticks, without recursion. */
+#include "fast.h"
+
 #include "internal.h"
 
 void ea__fail(ea__reader *reader, int32_t status, size_t offset) {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A page without limits, some titles at a time and step by step: one title's steps wait for each
-   other, different titles' do not. No guard: each kernel file includes this behind its own loops. */
+   other, different titles' do not. No guard: kernel files include this behind their loops. */
 
 #define ROOM 512u /* candidates at a time, each title's rounded up to a multiple of EA__ROOM */
 
 typedef struct {
-    uint32_t first, count, place, anchor; /* row; candidates; where they begin in the arrays below */
+    uint32_t first, count, anchor; /* row; candidates; the best of them */
+    uint32_t place;                /* where they begin in the arrays below */
 } some_title;
 
 typedef struct {
@@ -58,7 +59,7 @@ INLINE void score_some(const ea_policy *policy, const ea_context *context, some 
             s->title[t].anchor = best_inline(s->scores + s->title[t].place, s->title[t].count);
 }
 
-/* n of every title, and zeros up to a multiple of HALF; ea__explore is the same for all explorers. */
+/* n of every title, and zeros up to a multiple of HALF. What ea__explore does for all explorers. */
 INLINE void explore_some(const ea_policy *policy, const ea__explorer *explorer,
                          const float *factors, const uint32_t *titles, some *s) {
     uint32_t floor = explorer->floor_units, kind = explorer->kind;

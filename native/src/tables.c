@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads the tables of a bundle: titles, artworks and their attributes, rows, variances. */
+#include "fast.h"
+
 #include "open.h"
 
 /* Factors of the explorer's parameter, or none. */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs the tower: from slots to u, once a context (decision.md §4.1). */
+#include "fast.h"
+
 #include "internal.h"
 
 static float activated(uint32_t activation, float y) {

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs each job of one kernel once inside `measured`, where callgrind counts instructions, and
+   prints the jobs' names in that order: tools/gates.py. */
+#include "jobs.h"
+#include "test.h"
+
+__attribute__((noinline)) void measured(const job *j);
+void measured(const job *j) {
+    j->run(j);
+    __asm__ volatile("" ::: "memory"); /* no tail call, which would leave `measured` early */
+}
+
+int main(int argc, char **argv) {
+    static jobs all;
+    unsigned kernel = 0;
+    while (argc == 2 && kernel_name(kernel) && strcmp(kernel_name(kernel), argv[1])) kernel++;
+    if (argc != 2 || !kernel_name(kernel)) {
+        fprintf(stderr, "usage: count portable|128|avx2\n");
+        return 2;
+    }
+    if (!add_kernel(&all, kernel)) return 77; /* this processor does not have it */
+    if (!strcmp(argv[1], "avx2")) add_common(&all, kernel); /* with it comes the instruction for CRC */
+    for (unsigned i = 0; i < all.count; i++) {
+        const job *j = all.list + i;
+        if (strstr(j->name, "read the table") || strstr(j->name, "checksum of the bundle, p"))
+            continue; /* no code of the library */
+        j->run(j); /* what happens once alone does not count */
+        measured(j);
+        printf("%s\n", j->name);
+    }
+    free_homes();
+    return 0;
+}
