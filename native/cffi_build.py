@@ -64,6 +64,7 @@ IDS_DECLARATION = """
 size_t edgeart_ids(const ea_policy *policy, int of_titles, const uint32_t *indices, size_t step,
                    size_t count, char *text, size_t capacity);
 void edgeart_propensities(const ea_decision *decisions, size_t count, double *propensities);
+ea_text edgeart_artwork(const ea_policy *policy, uint32_t row);
 """
 IDS = """
 static size_t edgeart_ids(const ea_policy *policy, int of_titles, const uint32_t *indices,
@@ -89,6 +90,13 @@ static void edgeart_propensities(const ea_decision *decisions, size_t count,
                                  double *propensities) {
     for (size_t i = 0; i < count; i++)
         propensities[i] = (double)decisions[i].n / decisions[i].total;
+}
+
+/* By value, as edgeart_select. length is 0 for no row of the policy's, EA_NONE among them. */
+static ea_text edgeart_artwork(const ea_policy *policy, uint32_t row) {
+    ea_text id = {0, 0};
+    if (ea_artwork_id(policy, row, &id)) id.length = 0;
+    return id;
 }
 """
 
