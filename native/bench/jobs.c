@@ -52,7 +52,8 @@ static buffer map;
    and artworks that were shown 30 to 10,000 times, so that standard errors are .005 to .1. */
 static buffer homepage(uint32_t rows, int with_everything) {
     static const recipe_feature x = {EA_FEATURE_VECTOR, "x", K - 1, 0, 0, 0, 16, 0};
-    float *weights = malloc((size_t)ROWS * K * sizeof *weights), *bias = malloc(ROWS * sizeof *bias);
+    float *weights = malloc((size_t)ROWS * K * sizeof *weights);
+    float *bias = malloc(ROWS * sizeof *bias);
     uint8_t *codes = malloc((size_t)ROWS * K);
     REQUIRE(weights && bias && codes);
     uint64_t state = 1;
