@@ -17,7 +17,8 @@ DEVICE := $(shell find edgeart -name '*.py' -o -name '*.pyi' -o -name py.typed)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: force help demo test test-native test-python test-device lint lint-python lint-c format
-.PHONY: gates bench bench-feedback sigkill agreement attribution null-worlds unbiasedness
+.PHONY: targets coverage fuzz amalgamation gates
+.PHONY: bench bench-feedback sigkill agreement attribution null-worlds unbiasedness
 .PHONY: variance-formats dist clean distclean
 
 help: ## list the targets
@@ -49,6 +50,18 @@ test: test-native test-python ## every test of the checkout
 
 test-native:
 	@$(MAKE) --no-print-directory -C native test
+
+targets: ## the same bits by gcc, clang, on aarch64, riscv64 and WebAssembly
+	@$(MAKE) --no-print-directory -C native targets
+
+coverage: ## what the C tests reach of the C library
+	@$(MAKE) --no-print-directory -C native coverage
+
+fuzz: ## fuzz the C library for SECONDS (20) on each of four targets
+	@$(MAKE) --no-print-directory -C native fuzz SECONDS=$(or $(SECONDS),20)
+
+amalgamation: ## the C library as one file, native/build/edgeart.c
+	@$(MAKE) --no-print-directory -C native amalgamation
 
 test-python: $(STAMP)/test
 	@command -v "$(CLANG)" >/dev/null \

@@ -2,8 +2,8 @@
 """Attribution at full size: exact against the generated truth, and what it costs beside its SQL.
 
 `python benchmarks/attribution.py` prints one JSON object. CPU is user and system time of a process
-of its own, the median of several; `sql` runs the committed SQL files in DuckDB on the same inputs
-and settings and writes their results with COPY, nothing else.
+of its own, several of which take turns; `sql` runs the committed SQL files in DuckDB on the same
+inputs and settings and writes their results with COPY, nothing else.
 """
 
 from __future__ import annotations
@@ -128,18 +128,22 @@ def copy(connection: duckdb.DuckDBPyConnection, view: str, target: str) -> None:
     connection.execute(f"COPY (FROM {view}) TO '{target}' (COMPRESSION zstd)")
 
 
-def measure(what: str, folder: Path, memory: str, rounds: int) -> dict[str, Any]:
-    """Median CPU seconds and largest resident memory of processes that do it."""
-    taken = []
+def measure(runs: dict[str, tuple[str, Path]], memory: str, rounds: int) -> dict[str, Any]:
+    """CPU seconds and largest resident memory of processes that take turns."""
+    taken: dict[str, list[dict[str, Any]]] = {name: [] for name in runs}
     for _ in range(rounds):
-        command = [sys.executable, __file__, "--one", what, str(folder), "--memory", memory]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        taken.append(json.loads(done.stdout))
+        for name, (what, folder) in runs.items():
+            command = [sys.executable, __file__, "--one", what, str(folder), "--memory", memory]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+            taken[name].append(json.loads(done.stdout))
     return {
-        "cpu_seconds": statistics.median(one["cpu_seconds"] for one in taken),
-        "all_cpu_seconds": [one["cpu_seconds"] for one in taken],
-        "peak_megabytes": max(one["peak_megabytes"] for one in taken),
-        "emitted": taken[0]["emitted"],
+        name: {
+            "cpu_seconds": statistics.median(one["cpu_seconds"] for one in every),
+            "all_cpu_seconds": [one["cpu_seconds"] for one in every],
+            "peak_megabytes": max(one["peak_megabytes"] for one in every),
+            "emitted": every[0]["emitted"],
+        }
+        for name, every in taken.items()
     }
 
 
@@ -151,9 +155,17 @@ def one(what: str, folder: Path, memory: str) -> dict[str, Any]:
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {
         "cpu_seconds": round(cpu, 3),
-        "peak_megabytes": round(after.ru_maxrss / 1024),  # ru_maxrss is in KiB on Linux
+        "peak_megabytes": round(peak() / 1e6),
         "emitted": counts["emitted"],
     }
+
+
+def peak() -> int:
+    """Largest resident memory of this process in bytes; ru_maxrss also knows its parent's."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError("/proc/self/status has no VmHWM")
 
 
 def compare(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -164,18 +176,17 @@ def compare(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     result: dict[str, Any] = {"impressions": options.impressions, "rows": rows}
     if not options.no_truth:
         result["truth"] = exactness(small)
-    for name, what, where in (
-        ("sql", "sql", small),
-        ("pipeline", "pipeline", small),
-        ("pipeline_4n", "pipeline", large),
-    ):
-        result[name] = measure(what, where, options.memory, options.rounds)
+    runs = {
+        "sql": ("sql", small),
+        "pipeline": ("pipeline", small),
+        "pipeline_4n": ("pipeline", large),
+    }
+    result |= measure(runs, options.memory, options.rounds)
     if result["sql"]["emitted"] != result["pipeline"]["emitted"]:
         message = "the SQL alone and the pipeline gave out different numbers of exposures"
         raise RuntimeError(message)
-    cpu = {name: result[name]["cpu_seconds"] for name in ("sql", "pipeline", "pipeline_4n")}
-    result["cpu_over_sql"] = round(cpu["pipeline"] / cpu["sql"], 3)
-    result["cpu_4n_over_n"] = round(cpu["pipeline_4n"] / cpu["pipeline"], 3)
+    result["cpu_over_sql"] = ratio(result, "pipeline", "sql")
+    result["cpu_4n_over_n"] = ratio(result, "pipeline_4n", "pipeline")
     result["memory_limit"] = options.memory
     result["bars"] = BARS
     result["met"] = {
@@ -183,6 +194,13 @@ def compare(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         **{name: result[name] <= bar for name, bar in BARS.items()},
     }
     return result
+
+
+def ratio(result: dict[str, Any], over: str, under: str) -> float:
+    """The median of the rounds' ratios: both of a round saw the same machine."""
+    pairs = zip(result[over]["all_cpu_seconds"], result[under]["all_cpu_seconds"], strict=True)
+    middle: float = statistics.median(a / b for a, b in pairs)
+    return round(middle, 3)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -102,18 +102,19 @@ class Described(Parts):
         self, context: Context, title: str, *, limits: Limits | None = None
     ) -> Candidates:
         """Every candidate of a title with its score and integer n. Raises as `select`."""
+        index, handle = self._index(title), self._handle_of(context)
+        return self._told(self._lib.ea_propensities, limits, index, handle, index)
+
+    def _told(self, function: Any, limits: Limits | None, index: int, *given: Any) -> Candidates:
+        """What ea_propensities or its like tells of the title at index."""
         from edgeart.types import Candidates
 
-        index = self._index(title)
         most = len(self._rows_of(index))
         records = self._ffi.new("ea_candidate[]", most)
         count, total = self._ffi.new("uint32_t *"), self._ffi.new("uint32_t *")
         self._check(
-            self._lib.ea_propensities(
-                self._handle, self._handle_of(context), index, self._limits_of(limits), records,
-                most, count, total,
-            )
-        )  # fmt: skip
+            function(self._handle, *given, self._limits_of(limits), records, most, count, total)
+        )
         raw = self._bytes_of(records)[: count[0] * self._ffi.sizeof("ea_candidate")]
         words, floats = raw.cast("I"), raw.cast("f")  # four of either a record
         names = tuple(map(self._artwork_id, words[0::4]))

@@ -11,8 +11,6 @@ models that a bundle cannot hold, and for comparing a graph with the bundle that
 
 from __future__ import annotations
 
-from array import array
-
 from edgeart.context import Context
 from edgeart.decision import Decision, Page, PreparedTitles
 from edgeart.errors import ForeignContextError, GraphError
@@ -99,34 +97,13 @@ class OnnxPolicy:
     def candidates(
         self, context: ScoredContext, title: str, *, limits: Limits | None = None
     ) -> Candidates:
-        """Every candidate of a title with its score and integer n. Raises as `select`.
-
-        GraphError besides, where a title's factor takes the explorer's parameter out of the range
-        that bundle.md §5 allows a policy.
-        """
-        from edgeart.types import Candidates
-
+        """Every candidate of a title with its score and integer n. Raises as `select`."""
         policy = self.policy
-        lib, index = policy._lib, policy._index(title)
-        limit = policy._limits_of(limits)
-        rows, bits = self._eligible(index, limit), b""
-        if limit:
-            bits = bytes(policy._ffi.buffer(limit.denied, limit.denied_size))
-        denied = [_has(bits, row) for row in rows]
-        n = self._explore(context, index, rows)
-        total = lib.EA_TOTAL - sum(part for part, no in zip(n, denied, strict=True) if no)
-        if total == 0 and not all(denied):  # decision.md §6, step 4
-            open_rows = [row for row, no in zip(rows, denied, strict=True) if not no]
-            again = dict(zip(open_rows, self._explore(context, index, open_rows), strict=True))
-            n, total = [again.get(row, 0) for row in rows], lib.EA_TOTAL
-        elif all(denied):
-            total = lib.EA_TOTAL  # never a zero denominator
-        n = [0 if no else part for part, no in zip(n, denied, strict=True)]
-        scores = [context._scores[row] for row in rows]
-        return Candidates(
-            tuple(map(policy._artwork_id, rows)), _view("I", rows), _view("I", n),
-            _view("f", scores), _view("I", map(int, denied)), total,
-        )  # fmt: skip
+        handle, index = self._handle_of(context), policy._index(title)
+        scored = self._scores_of(context, index)
+        return policy._told(
+            policy._lib.ea_propensities_scored, limits, index, handle, index, *scored
+        )
 
     def propensities(
         self, context: ScoredContext, title: str, *, limits: Limits | None = None
@@ -142,62 +119,18 @@ class OnnxPolicy:
 
     def _decide(self, context: ScoredContext, index: int, limit: Any, record: Any) -> None:
         policy = self.policy
-        ffi, lib, handle = policy._ffi, policy._lib, self._handle_of(context)
+        lib, handle = policy._lib, self._handle_of(context)
         if index == policy._none:  # no scores belong to it
             policy._check(lib.ea_select(policy._handle, handle, index, limit, record))
             return
-        first = policy._rows_of(index).start
-        variances = context._variances
-        policy._check(
-            lib.ea_select_scored(
-                policy._handle, handle, index, context._scores + first,
-                ffi.NULL if variances is None else variances + first, limit, record,
-            )
-        )  # fmt: skip
+        scored = self._scores_of(context, index)
+        policy._check(lib.ea_select_scored(policy._handle, handle, index, *scored, limit, record))
 
-    def _eligible(self, index: int, limit: Any) -> list[int]:
-        """The rows of a title that are candidates: decision.md §6."""
-        policy = self.policy
-        rows = policy._rows_of(index)
-        if not limit:
-            return list(rows)
-        mask, kept = policy._ffi.new("uint32_t *"), []
-        excluded = bytes(policy._ffi.buffer(limit.excluded, limit.excluded_size))
-        for row in rows:
-            policy._check(policy._lib.ea_artwork_mask(policy._handle, row, mask))
-            has_all = mask[0] & limit.required == limit.required
-            if has_all and not mask[0] & limit.forbidden and not _has(excluded, row):
-                kept.append(row)
-        return kept
-
-    def _explore(self, context: ScoredContext, index: int, rows: Sequence[int]) -> list[int]:
-        """The integers n of some rows of a title, under the explorer of the context's cell."""
-        policy = self.policy
-        ffi, lib = policy._ffi, policy._lib
-        self._handle_of(context)
-        if not rows:
-            return []
-        explorer = ffi.new("ea_explorer *", (ffi.sizeof("ea_explorer"),))
-        cell = lib.ea_policy_cell_of(policy._handle, context.unit)
-        policy._check(lib.ea_policy_cell(policy._handle, cell, explorer, ffi.NULL, ffi.NULL))
-        if cell == 0:
-            scale = ffi.new("double *")
-            policy._check(lib.ea_title_scale(policy._handle, index, scale))
-            explorer.parameter *= scale[0]
-        scores = ffi.new("float[]", [context._scores[row] for row in rows])
-        variances = ffi.NULL
-        if context._variances is not None:
-            variances = ffi.new("float[]", [context._variances[row] for row in rows])
-        n = ffi.new("uint32_t[]", len(rows))
-        status = lib.ea_explore(explorer, scores, variances, len(rows), n)
-        if status == lib.EA_E_RANGE:
-            raise GraphError(
-                f"title {policy._title_id(index)!r} of policy {policy.name!r}: its factor makes "
-                f"the explorer's parameter {explorer.parameter:g}, which is outside the range of "
-                "bundle.md §5; decisions are made, but propensities cannot be asked for"
-            )
-        policy._check(status)
-        return list(n)
+    def _scores_of(self, context: ScoredContext, index: int) -> tuple[Any, Any]:
+        """Pointers to the scores and variances of a title's rows."""
+        first, variances = self.policy._rows_of(index).start, context._variances
+        without = self.policy._ffi.NULL
+        return context._scores + first, without if variances is None else variances + first
 
     def _handle_of(self, context: ScoredContext) -> Any:
         if not isinstance(context, ScoredContext):
@@ -277,11 +210,3 @@ def _opened(model: str | PathLike[str] | bytes, threads: int, providers: Any) ->
         )
     except Exception as error:  # onnxruntime's own classes are in no public module
         raise GraphError(f"onnxruntime cannot load the graph: {error}") from error
-
-
-def _has(bits: bytes, place: int) -> bool:
-    return place // 8 < len(bits) and bool(bits[place // 8] >> place % 8 & 1)
-
-
-def _view(kind: str, values: Any) -> memoryview[Any]:
-    return memoryview(array(kind, values)).toreadonly()

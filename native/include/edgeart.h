@@ -267,8 +267,8 @@ EA_API size_t ea_policy_size(void);
 EA_API int32_t ea_policy_open(ea_policy *policy, size_t size, const void *bytes, size_t length,
                               uint64_t *offset);
 
-/* Computes with this kernel (EA_KERNEL_…; 0: the best there is), for tests and measurements: results
-   are the same. While no other thread uses the policy. EA_OK, EA_E_ARGUMENT, or EA_E_UNSUPPORTED
+/* Computes with this kernel (EA_KERNEL_…; 0: the best there is), for tests and measurements:
+   results are the same. While no other thread uses the policy. EA_OK, EA_E_ARGUMENT, or EA_E_UNSUPPORTED
    where this processor or build has no such kernel. */
 EA_API int32_t ea_policy_use(ea_policy *policy, uint32_t kernel);
 
@@ -407,6 +407,13 @@ EA_API int32_t ea_explore(const ea_explorer *explorer, const float *scores,
 EA_API int32_t ea_select_scored(const ea_policy *policy, const ea_context *context,
                                 uint32_t title, const float *scores, const float *variances,
                                 const ea_limits *limits, ea_decision *decision);
+
+/* As ea_propensities, with scores as ea_select_scored takes them. EA_E_RANGE besides. */
+EA_API int32_t ea_propensities_scored(const ea_policy *policy, const ea_context *context,
+                                      uint32_t title, const float *scores,
+                                      const float *variances, const ea_limits *limits,
+                                      ea_candidate *candidates, size_t capacity, uint32_t *count,
+                                      uint32_t *total);
 
 /* Draws one of the `count` artworks (1 to 256) that a host has for a title the bundle does not
    have, uniformly: decision.md §6. id: of the title. decision->row is an index among the

@@ -261,6 +261,7 @@ int32_t ea_select_host(const ea_policy *policy, const ea_context *context, const
     if ((!id && length) || count < 1 || count > EA_MAX_CANDIDATES || !decision)
         return EA_E_ARGUMENT;
     candidates c;
+    c.scores[0] = 0; /* looked at, without effect */
     ea__explore(policy->kernel, &uniform, 0, c.scores, 0, count, c.n);
     c.count = count;
     uint64_t title = ea_hash(EA__DOMAIN_TITLE, 0, id, length);
@@ -290,20 +291,20 @@ int32_t ea_fallback(const ea_policy *policy, uint32_t title, const ea_limits *li
     return EA_OK;
 }
 
-int32_t ea_propensities(const ea_policy *policy, const ea_context *context, uint32_t title,
-                        const ea_limits *limits, ea_candidate *out, size_t capacity,
-                        uint32_t *count, uint32_t *total) {
+static int32_t tell(const ea_policy *policy, const scorer *by, uint32_t title,
+                    const ea_limits *limits, ea_candidate *out, size_t capacity, uint32_t *count,
+                    uint32_t *total) {
     ea_limits taken;
-    int32_t status = ea__check_context(policy, context);
+    int32_t status = ea__check_context(policy, by->context);
     if (!status) status = take_limits(limits, &taken);
     if (status) return status;
     if (!out) return EA_E_ARGUMENT;
     if (title >= policy->titles.count) return EA_E_TITLE;
     candidates c;
-    scorer own = {context, 0, 0};
-    weigh(policy, &own, title, &taken, &c);
+    status = weigh(policy, by, title, &taken, &c);
+    if (status) return status;
     if (capacity < c.count) return EA_E_CAPACITY;
-    if (c.open && !c.total) recompute(policy, context->cell, title, &c);
+    if (c.open && !c.total) recompute(policy, by->context->cell, title, &c);
     if (!c.open) c.total = EA_TOTAL; /* never a zero denominator */
     for (uint32_t i = 0; i < c.count; i++) {
         uint32_t denied = c.open < c.count && c.denied[i];
@@ -312,6 +313,22 @@ int32_t ea_propensities(const ea_policy *policy, const ea_context *context, uint
     if (count) *count = c.count;
     if (total) *total = c.total;
     return EA_OK;
+}
+
+int32_t ea_propensities(const ea_policy *policy, const ea_context *context, uint32_t title,
+                        const ea_limits *limits, ea_candidate *out, size_t capacity,
+                        uint32_t *count, uint32_t *total) {
+    scorer own = {context, 0, 0};
+    return tell(policy, &own, title, limits, out, capacity, count, total);
+}
+
+int32_t ea_propensities_scored(const ea_policy *policy, const ea_context *context,
+                               uint32_t title, const float *scores, const float *variances,
+                               const ea_limits *limits, ea_candidate *out, size_t capacity,
+                               uint32_t *count, uint32_t *total) {
+    scorer other = {context, scores, variances};
+    if (!scores) return EA_E_ARGUMENT;
+    return tell(policy, &other, title, limits, out, capacity, count, total);
 }
 
 int32_t ea_context_hash(const ea_policy *policy, const ea_context *context, uint64_t *hash) {

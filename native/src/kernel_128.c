@@ -12,7 +12,7 @@
 #define TARGET
 #include "lanes.h"
 
-static void scores_f32(const float *u, const ea__block *block, float *scores) {
+INLINE void scores_f32_inline(const float *u, const ea__block *block, float *scores) {
     const float *w = block->rows;
     for (uint32_t r = 0; r < block->count; r++, w += block->stride) {
         vf low = all_of(0), high = all_of(0);
@@ -50,7 +50,8 @@ static inline vi products(const int8_t *q, const int8_t *w) {
 #endif
 }
 
-static void scores_i8(const int8_t *q, float sigma, const ea__block *block, float *scores) {
+INLINE void scores_i8_inline(const int8_t *q, float sigma, const ea__block *block,
+                             float *scores) {
     const int8_t *w = block->rows;
     for (uint32_t r = 0; r < block->count; r++, w += block->stride) {
         vi sum = products(q, w);
@@ -58,6 +59,14 @@ static void scores_i8(const int8_t *q, float sigma, const ea__block *block, floa
         int32_t total = (sum[0] + sum[1]) + (sum[2] + sum[3]);
         scores[r] = (float)total * (sigma * block->scales[r]) + block->bias[r];
     }
+}
+
+static void scores_f32(const float *u, const ea__block *block, float *scores) {
+    scores_f32_inline(u, block, scores);
+}
+
+static void scores_i8(const int8_t *q, float sigma, const ea__block *block, float *scores) {
+    scores_i8_inline(q, sigma, block, scores);
 }
 
 INLINE uint32_t best_inline(const float *scores, uint32_t count) {

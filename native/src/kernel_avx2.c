@@ -53,37 +53,43 @@ INLINE __m128 finished(__m128i sums, float sigma, const float *scales, const flo
     return _mm_add_ps(_mm_mul_ps(_mm_cvtepi32_ps(sums), scale), _mm_loadu_ps(bias));
 }
 
+/* Where the four rows that begin at the at-th of `count` begin: the last group overlaps the one
+   before, which gives the same scores once more, rather than being a shorter one. */
+INLINE size_t group_at(uint32_t at, uint32_t count) {
+    return at + 4 <= count ? at : count - 4;
+}
+
+INLINE void scores_i8_inline(const int8_t *q, float sigma, const ea__block *block,
+                             float *scores) {
+    const int8_t *rows = block->rows;
+    const float *scales = block->scales, *bias = block->bias;
+    uint32_t stride = block->stride, count = block->count;
+    __m256i codes = stride == 32 ? bytes_at(q) : _mm256_setzero_si256();
+    __m256i magnitudes = _mm256_abs_epi8(codes);
+    for (uint32_t r = 0; count < 4 && r < count; r++) {
+        __m256i sum = row_i8(q, rows + (size_t)r * stride, stride);
+        __m128i total = sums_of(sum, sum, sum, sum);
+        scores[r] = (float)_mm_cvtsi128_si32(total) * (sigma * scales[r]) + bias[r];
+    }
+    for (uint32_t at = 0; count >= 4 && at < count; at += 4) {
+        size_t r = group_at(at, count);
+        const int8_t *w = rows + r * stride;
+        __m128i sums;
+        if (stride == 32) /* what a homepage has: the codes stay in registers */
+            sums = sums_of(products(magnitudes, codes, bytes_at(w)),
+                           products(magnitudes, codes, bytes_at(w + 32)),
+                           products(magnitudes, codes, bytes_at(w + 64)),
+                           products(magnitudes, codes, bytes_at(w + 96)));
+        else
+            sums = sums_of(row_i8(q, w, stride), row_i8(q, w + stride, stride),
+                           row_i8(q, w + 2 * stride, stride), row_i8(q, w + 3 * stride, stride));
+        _mm_storeu_ps(scores + r, finished(sums, sigma, scales + r, bias + r));
+    }
+}
+
 TARGET static void scores_i8(const int8_t *q, float sigma, const ea__block *block,
                              float *scores) {
-    const int8_t *w = block->rows;
-    const float *scales = block->scales, *bias = block->bias;
-    uint32_t stride = block->stride, r = 0;
-    if (stride == 32) { /* what a homepage has: the codes stay in registers */
-        __m256i codes = bytes_at(q), magnitudes = _mm256_abs_epi8(codes);
-        for (; r + 4 <= block->count; r += 4, w += 128) {
-            __m128i sums = sums_of(products(magnitudes, codes, bytes_at(w)),
-                                   products(magnitudes, codes, bytes_at(w + 32)),
-                                   products(magnitudes, codes, bytes_at(w + 64)),
-                                   products(magnitudes, codes, bytes_at(w + 96)));
-            _mm_storeu_ps(scores + r, finished(sums, sigma, scales + r, bias + r));
-        }
-    }
-    for (; r < block->count; r += 4, w += 4 * (size_t)stride) {
-        /* the last rows stand in for those behind them */
-        uint32_t left = block->count - r, last = left < 4 ? left - 1 : 3;
-        const int8_t *w1 = w + (last < 1 ? last : 1) * stride;
-        const int8_t *w2 = w + (last < 2 ? last : 2) * stride, *w3 = w + last * stride;
-        __m128i sums = sums_of(row_i8(q, w, stride), row_i8(q, w1, stride), row_i8(q, w2, stride),
-                               row_i8(q, w3, stride));
-        if (left >= 4) {
-            _mm_storeu_ps(scores + r, finished(sums, sigma, scales + r, bias + r));
-            continue;
-        }
-        int32_t rest[4];
-        _mm_storeu_si128((__m128i *)(void *)rest, sums);
-        for (uint32_t i = 0; i < left; i++)
-            scores[r + i] = (float)rest[i] * (sigma * scales[r + i]) + bias[r + i];
-    }
+    scores_i8_inline(q, sigma, block, scores);
 }
 
 /* The first step of the tree: lane l and lane l + 4. */
@@ -101,19 +107,24 @@ INLINE __m128 trees(__m128 a, __m128 b, __m128 c, __m128 d) {
     return _mm_add_ps(_mm_shuffle_ps(ab, cd, 0x88), _mm_shuffle_ps(ab, cd, 0xdd));
 }
 
-TARGET static void scores_f32(const float *u, const ea__block *block, float *scores) {
-    const float *w = block->rows, *bias = block->bias;
-    uint32_t stride = block->stride, r = 0;
-    for (; r + 4 <= block->count; r += 4, w += 4 * (size_t)stride) {
-        __m128 sums = trees(row_f32(u, w, stride), row_f32(u, w + stride, stride),
-                            row_f32(u, w + 2 * (size_t)stride, stride),
-                            row_f32(u, w + 3 * (size_t)stride, stride));
-        _mm_storeu_ps(scores + r, _mm_add_ps(sums, _mm_loadu_ps(bias + r)));
-    }
-    for (; r < block->count; r++, w += stride) {
-        __m128 b = row_f32(u, w, stride);
+INLINE void scores_f32_inline(const float *u, const ea__block *block, float *scores) {
+    const float *rows = block->rows, *bias = block->bias;
+    uint32_t stride = block->stride, count = block->count;
+    for (uint32_t r = 0; count < 4 && r < count; r++) {
+        __m128 b = row_f32(u, rows + (size_t)r * stride, stride);
         scores[r] = _mm_cvtss_f32(trees(b, b, b, b)) + bias[r];
     }
+    for (uint32_t at = 0; count >= 4 && at < count; at += 4) {
+        size_t r = group_at(at, count);
+        const float *w = rows + r * stride;
+        __m128 sums = trees(row_f32(u, w, stride), row_f32(u, w + stride, stride),
+                            row_f32(u, w + 2 * stride, stride), row_f32(u, w + 3 * stride, stride));
+        _mm_storeu_ps(scores + r, _mm_add_ps(sums, _mm_loadu_ps(bias + r)));
+    }
+}
+
+TARGET static void scores_f32(const float *u, const ea__block *block, float *scores) {
+    scores_f32_inline(u, block, scores);
 }
 
 INLINE uint32_t same_as(__m256 scores, __m256 wanted) {

@@ -8,7 +8,8 @@ static void scores_f32(const float *u, const ea__block *block, float *scores) {
     const float *w = block->rows;
     for (uint32_t r = 0; r < block->count; r++, w += block->stride) {
         float a0 = 0, a1 = 0, a2 = 0, a3 = 0, a4 = 0, a5 = 0, a6 = 0, a7 = 0;
-        for (uint32_t i = 0; i < block->stride; i += 8) { /* named: compilers keep an array in memory */
+        /* named: compilers keep an array in memory */
+        for (uint32_t i = 0; i < block->stride; i += 8) {
             a0 += u[i] * w[i];
             a1 += u[i + 1] * w[i + 1];
             a2 += u[i + 2] * w[i + 2];

@@ -12,7 +12,8 @@ typedef float vf_at __attribute__((vector_size(4 * LANES), aligned(4), may_alias
 typedef float hf __attribute__((vector_size(4 * HALF)));
 typedef float hf_at __attribute__((vector_size(4 * HALF), aligned(4), may_alias));
 typedef int32_t hi __attribute__((vector_size(4 * HALF)));
-typedef int32_t hi_at __attribute__((vector_size(4 * HALF), aligned(4), may_alias));
+typedef uint32_t hw __attribute__((vector_size(4 * HALF))); /* for sums, which may wrap */
+typedef uint32_t hw_at __attribute__((vector_size(4 * HALF), aligned(4), may_alias));
 typedef double hd __attribute__((vector_size(8 * HALF)));
 typedef double hd_at __attribute__((vector_size(8 * HALF), aligned(8), may_alias));
 typedef int64_t hl __attribute__((vector_size(8 * HALF)));
@@ -128,41 +129,42 @@ INLINE hd gaps(const float *scores, double most) {
 }
 
 /* F + trunc(p·M); see ea__units. */
-INLINE hi units(hd p, uint32_t floor, double mass) {
+INLINE hw units(hd p, uint32_t floor, double mass) {
     hd product = p * mass;
     hl fits = product < 2147483647.0;
     product = (hd)((fits & (hl)product) | (~fits & (hl)(2147483647.0 - (hd){0})));
-    return __builtin_convertvector(product, hi) + (int32_t)floor;
+    return (hw)__builtin_convertvector(product, hi) + floor;
 }
 
 /* All bits set for the first `left` of a vector. */
-INLINE hi first_of(uint32_t left) {
+INLINE hw first_of(uint32_t left) {
 #if LANES == 8
-    return (hi){0, 1, 2, 3} < (int32_t)left;
+    return (hw)((hi){0, 1, 2, 3} < (int32_t)left);
 #else
-    return (hi){0, 1} < (int32_t)left;
+    return (hw)((hi){0, 1} < (int32_t)left);
 #endif
 }
 
-INLINE uint32_t sum_of(hi v) {
+INLINE uint32_t sum_of(hw v) {
 #if LANES == 8
     typedef uint64_t pairs __attribute__((vector_size(16)));
     uint64_t both = ((pairs)v)[0], more = ((pairs)v)[1]; /* two integers in each */
     return (uint32_t)both + (uint32_t)(both >> 32) + (uint32_t)more + (uint32_t)(more >> 32);
 #else
-    return (uint32_t)v[0] + (uint32_t)v[1];
+    return v[0] + v[1];
 #endif
 }
 
 INLINE uint32_t squarecb_inline(const float *scores, uint32_t count, double most, double gamma,
                                 uint32_t floor, double mass, uint32_t *n) {
-    hi sums = {0};
+    hw sums = {0};
     double k = (double)(int32_t)count;
     for (uint32_t i = 0; i < count; i += HALF) {
         hd p = 1 / (k + gamma * gaps(scores + i, most)); /* at most 1/2: there are two or more */
-        hi found = __builtin_convertvector(p * mass, hi) + (int32_t)floor;
-        *(hi_at *)(n + i) = found;
-        sums += found & first_of(count - i);
+        hw found = (hw)__builtin_convertvector(p * mass, hi) + floor;
+        found &= first_of(count - i);
+        *(hw_at *)(n + i) = found;
+        sums += found;
     }
     return sum_of(sums);
 }
@@ -174,12 +176,12 @@ TARGET static uint32_t squarecb(const float *scores, uint32_t count, double most
 
 TARGET static uint32_t shares(const double *e, uint32_t count, double total,
                               const ea__measure *measure, uint32_t *n) {
-    hi sums = {0};
+    hw sums = {0};
     uint32_t floor = measure->floor;
     double mass = measure->mass;
     for (uint32_t i = 0; i < count; i += HALF) {
-        hi found = units(*(const hd_at *)(e + i) / total, floor, mass);
-        *(hi_at *)(n + i) = found;
+        hw found = units(*(const hd_at *)(e + i) / total, floor, mass);
+        *(hw_at *)(n + i) = found;
         sums += found & first_of(count - i);
     }
     return sum_of(sums);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A page without limits, some titles at a time and step by step: one title's steps wait for each
-   other, different titles' do not. No guard: each kernel file includes this behind its own loops. */
+   other, different titles' do not. No guard: kernel files include this behind their loops. */
 
 #define ROOM 512u /* candidates at a time, each title's rounded up to a multiple of EA__ROOM */
 
 typedef struct {
-    uint32_t first, count, place, anchor; /* row; candidates; where they begin in the arrays below */
+    uint32_t first, count, anchor; /* row; candidates; the best of them */
+    uint32_t place;                /* where they begin in the arrays below */
 } some_title;
 
 typedef struct {
@@ -33,17 +34,24 @@ INLINE uint32_t take(const ea_policy *policy, const uint32_t *titles, uint32_t c
 
 INLINE void score_some(const ea_policy *policy, const ea_context *context, some *s) {
     int i8 = policy->rows_kind == EA_ROWS_I8;
+    const float *u = ea__u(context);
+    const int8_t *q = ea__q(context);
+    float sigma = context->sigma;
+    ea__block block; /* field by field: clang calls memset for an initialiser */
+    block.stride = policy->stride;
+    block.scales = 0;
     for (uint32_t t = 0; t < s->titles; t++) {
         const some_title *title = s->title + t;
-        size_t start = (size_t)title->first * policy->stride;
-        ea__block block = {0, 0, policy->bias + title->first, title->count, policy->stride};
+        size_t start = (size_t)title->first * block.stride;
+        block.bias = policy->bias + title->first;
+        block.count = title->count;
         if (i8) {
             block.rows = policy->weights_i8 + start;
             block.scales = policy->scales + title->first;
-            scores_i8(ea__q(context), context->sigma, &block, s->scores + title->place);
+            scores_i8_inline(q, sigma, &block, s->scores + title->place);
         } else {
             block.rows = policy->weights_f32 + start;
-            scores_f32(ea__u(context), &block, s->scores + title->place);
+            scores_f32_inline(u, &block, s->scores + title->place);
         }
     }
     for (uint32_t t = 0; t < s->titles; t++)
@@ -51,19 +59,20 @@ INLINE void score_some(const ea_policy *policy, const ea_context *context, some 
             s->title[t].anchor = best_inline(s->scores + s->title[t].place, s->title[t].count);
 }
 
-/* n of every title; ea__explore is the same for all explorers. */
+/* n of every title, and zeros up to a multiple of HALF. What ea__explore does for all explorers. */
 INLINE void explore_some(const ea_policy *policy, const ea__explorer *explorer,
                          const float *factors, const uint32_t *titles, some *s) {
+    uint32_t floor = explorer->floor_units, kind = explorer->kind;
     for (uint32_t t = 0; t < s->titles; t++) {
         const some_title *title = s->title + t;
         const float *scores = s->scores + title->place;
-        uint32_t *n = s->n + title->place, floor = explorer->floor_units, count = title->count;
+        uint32_t *n = s->n + title->place, count = title->count;
         double parameter = explorer->parameter;
         if (!count) continue;
         if (factors) parameter *= (double)factors[titles[t]];
-        if (explorer->kind != EA_EXPLORER_SQUARECB || count == 1 ||
-            (uint64_t)floor * count > EA_TOTAL) {
+        if (kind != EA_EXPLORER_SQUARECB || count == 1 || (uint64_t)floor * count > EA_TOTAL) {
             ea__explore(policy->kernel, explorer, parameter, scores, 0, count, n);
+            for (uint32_t i = count; i % HALF; i++) n[i] = 0;
             continue;
         }
         double mass = (double)(int32_t)(EA_TOTAL - floor * count - 1) + 1; /* converts faster */
@@ -90,11 +99,13 @@ TARGET static void page(const ea_policy *policy, const ea_context *context,
             const uint32_t *n = s.n + title->place;
             uint32_t point = (uint32_t)(hashes[done + t] >> 33), chosen = 0, sum = 0;
             ea_decision *d = decisions + done + t;
-            /* without a branch: nobody can predict where the point lies */
-            for (uint32_t i = 0; !greedy && i < title->count; i++) {
-                sum += n[i];
-                chosen += sum <= point;
-            }
+            /* without a branch: nobody can predict where the point lies; behind the last one
+               the sum is 2^31, and no point is that high */
+            for (uint32_t i = 0; !greedy && i < title->count; i += HALF)
+                for (uint32_t l = 0; l < HALF; l++) {
+                    sum += n[i + l];
+                    chosen += sum <= point;
+                }
             if (greedy) chosen = title->anchor;
             int known = title->count > 0;
             d->title = titles[done + t];

@@ -181,3 +181,39 @@ uint64_t json_hex(const json *string) {
     REQUIRE(!*end);
     return value;
 }
+
+static void put_hex(buffer *out, const char *hex) {
+    for (; *hex; hex += 2) {
+        char digits[3] = {hex[0], hex[1], 0}, *end;
+        put_byte(out, (unsigned)strtoul(digits, &end, 16));
+        REQUIRE(end == digits + 2);
+    }
+}
+
+buffer json_bytes(const json *value) {
+    buffer out = {0, 0, 0};
+    if (value->type == JSON_STRING) put_hex(&out, value->text);
+    else
+        for (const json *piece = value->first; piece; piece = piece->next)
+            for (double times = piece->first->next->number; times > 0; times--)
+                put_hex(&out, piece->first->text);
+    return out;
+}
+
+buffer json_base64(const json *value) {
+    static const char digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    buffer out = {0, 0, 0};
+    uint32_t bits = 0, count = 0;
+    REQUIRE(value->type == JSON_STRING);
+    for (const char *p = value->text; *p && *p != '='; p++) {
+        const char *digit = strchr(digits, *p);
+        REQUIRE(digit);
+        bits = bits << 6 | (uint32_t)(digit - digits);
+        count += 6;
+        if (count < 8) continue;
+        count -= 8;
+        put_byte(&out, bits >> count & 0xff);
+    }
+    return out;
+}

@@ -3,8 +3,7 @@
 #ifndef EDGEART_JSON_H
 #define EDGEART_JSON_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "build.h"
 
 typedef enum {
     JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_LIST, JSON_MAP
@@ -31,5 +30,8 @@ const char *json_text(const json *map, const char *key);
 uint64_t json_count(const json *map, const char *key);
 /* A string of hexadecimal digits as a number. */
 uint64_t json_hex(const json *string);
+/* Bytes as hex, or as pieces [hex, times]; as base64. */
+buffer json_bytes(const json *value);
+buffer json_base64(const json *value);
 
 #endif

@@ -157,7 +157,7 @@ static void shares_up_to_one(void) {
     close_fixture(&f);
 }
 
-/* Integers in a cell are those of a policy whose own explorer it is, and factors do not reach it. */
+/* Integers in a cell are those of a policy whose own explorer it is; factors do not reach it. */
 static void decides_by_its_own(void) {
     recipe r = base();
     fixture f = open_recipe(&r);

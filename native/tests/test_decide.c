@@ -267,6 +267,15 @@ static void arguments(void) {
     memset(d, 0, sizeof d);
     CHECK_EQ(ea_select_page(f.policy, f.context, titles, 3, 0, d), EA_E_TITLE);
     CHECK(d[0].title == 1 && d[0].total && !d[1].total && !d[2].total);
+    uint32_t many[40] = {0};
+    ea_decision page[40];
+    for (uint32_t wrong = 0; wrong < 40; wrong++) { /* wherever on a page, and as far as it */
+        memset(page, 0, sizeof page);
+        many[wrong] = TITLES;
+        CHECK_EQ(ea_select_page(f.policy, f.context, many, 40, 0, page), EA_E_TITLE);
+        many[wrong] = 0;
+        for (uint32_t i = 0; i < 40; i++) CHECK_EQ(page[i].total != 0, i < wrong);
+    }
     CHECK_EQ(ea_select(f.policy, f.context, EA_NONE, 0, d), EA_OK);
     CHECK(d->title == EA_NONE && d->row == EA_NONE && d->n == 0 && d->total == EA_TOTAL &&
           d->score == 0 && d->reason == EA_REASON_UNKNOWN_TITLE);

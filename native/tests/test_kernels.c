@@ -4,6 +4,8 @@
 #include "build.h"
 #include "test.h"
 
+#include <math.h>
+
 enum { MOST_TITLES = 40 };
 
 static const uint32_t names[] = {EA_KERNEL_PORTABLE, EA_KERNEL_128, EA_KERNEL_AVX2};
@@ -167,6 +169,25 @@ static void checksums(void) {
         }
 }
 
+/* Hashes of titles are SipHash of twelve bytes: the title's hash and attempt 0. */
+static void title_hashes(void) {
+    uint64_t state = 54, titles[EA__DRAWS], found[EA__DRAWS], key[2];
+    for (uint32_t trial = 0; trial < 2000 / TEST_REDUCE; trial++) {
+        key[0] = next_random(&state), key[1] = next_random(&state);
+        for (unsigned i = 0; i < EA__DRAWS; i++) titles[i] = next_random(&state);
+        for (unsigned k = 0; k < 3; k++) {
+            const ea__kernel *kernel = ea__kernel_named(names[k]);
+            if (!kernel) continue;
+            kernel->hashes(key, titles, found);
+            for (unsigned i = 0; i < EA__DRAWS; i++) {
+                uint8_t bytes[12] = {0};
+                memcpy(bytes, titles + i, 8);
+                CHECK(found[i] == ea_hash(key[0], key[1], bytes, sizeof bytes));
+            }
+        }
+    }
+}
+
 static void names_are_checked(void) {
     fixture f = open_fixture(build_bundle(&(recipe){.explorer = EA_EXPLORER_GREEDY}));
     uint32_t chosen = f.info.kernel;
@@ -186,6 +207,7 @@ static const test_case cases[] = {
     {"every kernel decides, scores and hashes with the same bits", same_bits},
     {"every kernel gives the same integers at the extremes", extremes},
     {"every kernel has the same checksum", checksums},
+    {"every kernel hashes titles as SipHash has it", title_hashes},
     {"kernels go by their names", names_are_checked},
 };
 

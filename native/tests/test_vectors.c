@@ -20,43 +20,6 @@ static json *open_file(const char *name) {
 
 #define EACH(entry, list) (const json *entry = (list)->first; entry; entry = entry->next)
 
-static void put_hex(buffer *out, const char *hex) {
-    for (; *hex; hex += 2) {
-        char digits[3] = {hex[0], hex[1], 0}, *end;
-        put_byte(out, (unsigned)strtoul(digits, &end, 16));
-        REQUIRE(end == digits + 2);
-    }
-}
-
-/* Bytes as hex, or as pieces [hex, times]. */
-static buffer read_bytes(const json *value) {
-    buffer out = {0, 0, 0};
-    if (value->type == JSON_STRING) put_hex(&out, value->text);
-    else
-        for EACH (piece, value)
-            for (double times = piece->first->next->number; times > 0; times--)
-                put_hex(&out, piece->first->text);
-    return out;
-}
-
-static buffer read_base64(const json *value) {
-    static const char digits[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    buffer out = {0, 0, 0};
-    uint32_t bits = 0, count = 0;
-    REQUIRE(value->type == JSON_STRING);
-    for (const char *p = value->text; *p && *p != '='; p++) {
-        const char *digit = strchr(digits, *p);
-        REQUIRE(digit);
-        bits = bits << 6 | (uint32_t)(digit - digits);
-        count += 6;
-        if (count < 8) continue;
-        count -= 8;
-        put_byte(&out, bits >> count & 0xff);
-    }
-    return out;
-}
-
 /* What failed, after which the case's name is told. */
 static void name_failure(unsigned before, const char *file, const char *name) {
     if (test_failures != before && test_failures <= TEST_SHOWN)
@@ -91,7 +54,7 @@ static void hashes(void) {
 static void checksums(void) {
     json *file = open_file("crc32c");
     for EACH (c, json_get(file, "checksums")) {
-        buffer bytes = read_bytes(json_get(c, "bytes"));
+        buffer bytes = json_bytes(json_get(c, "bytes"));
         CHECK(ea_crc32c(0, bytes.bytes, bytes.length) == json_hex(json_get(c, "crc32c")));
         buffer_free(&bytes);
     }
@@ -201,9 +164,9 @@ static void check_slots(fixture *f, const json *wanted) {
 
 static void contexts(void) {
     json *file = open_file("context");
-    fixture f = open_fixture(read_base64(json_get(file, "bundle")));
+    fixture f = open_fixture(json_base64(json_get(file, "bundle")));
     for EACH (c, json_get(file, "cases")) {
-        buffer map = read_bytes(json_get(c, "map"));
+        buffer map = json_bytes(json_get(c, "map"));
         uint8_t *exact = exact_copy(map.bytes, map.length);
         ea_report report = {.struct_size = sizeof report};
         unsigned before = test_failures;
@@ -233,7 +196,7 @@ static buffer hostile_bytes(const json *c, const buffer *base) {
     int crc = json_get(c, "crc")->type == JSON_TRUE;
     size_t length = base->length - (crc ? 4 : 0), end = json_count(c, "end");
     size_t start = json_count(c, "start");
-    buffer insert = read_bytes(json_get(c, "insert")), out = {0, 0, 0};
+    buffer insert = json_bytes(json_get(c, "insert")), out = {0, 0, 0};
     REQUIRE(start <= length && end <= length);
     put_bytes(&out, base->bytes, start);
     put_bytes(&out, insert.bytes, insert.length);
@@ -251,7 +214,7 @@ static void hostile_bundles(void) {
     REQUIRE(posix_memalign(&memory, 16, ea_policy_size()) == 0);
     for EACH (base, json_get(file, "bases")) {
         REQUIRE(count < 16);
-        bases[count++] = read_base64(base);
+        bases[count++] = json_base64(base);
     }
     for EACH (c, json_get(file, "cases")) {
         REQUIRE(json_count(c, "base") < count);
@@ -290,8 +253,8 @@ static uint32_t optional_count(const json *map, const char *key) {
 }
 
 static void check_page(fixture *f, const json *page) {
-    buffer denied = read_bytes(json_get(page, "denied")), excluded = {0, 0, 0};
-    if (json_find(page, "excluded")) excluded = read_bytes(json_get(page, "excluded"));
+    buffer denied = json_bytes(json_get(page, "denied")), excluded = {0, 0, 0};
+    if (json_find(page, "excluded")) excluded = json_bytes(json_get(page, "excluded"));
     ea_limits limits = {
         .struct_size = sizeof limits, .denied = denied.bytes, .denied_size = denied.length,
         .excluded = excluded.bytes, .excluded_size = excluded.length,
@@ -378,7 +341,7 @@ static const json *check_more(fixture *f, const json *c, float *rows) {
 }
 
 static void check_context(fixture *f, const json *c) {
-    buffer map = read_bytes(json_get(c, "map"));
+    buffer map = json_bytes(json_get(c, "map"));
     const json *unit = json_find(c, "unit"), *n = json_get(c, "n");
     CHECK_EQ(ea_context_encode(f->policy, f->context, f->context_size, map.bytes, map.length,
                                json_hex(json_get(c, "seed")), unit ? json_hex(unit) : 0, 0),
@@ -404,7 +367,7 @@ static void check_context(fixture *f, const json *c) {
 static void check_policies(const char *name, uint32_t kernel) {
     json *file = open_file(name);
     for EACH (p, json_get(file, "policies")) {
-        fixture f = open_fixture(read_base64(json_get(p, "bundle")));
+        fixture f = open_fixture(json_base64(json_get(p, "bundle")));
         const json *cells = json_find(p, "cells");
         uint32_t failed;
         unsigned before = test_failures;

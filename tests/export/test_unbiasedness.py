@@ -37,7 +37,7 @@ def test_intervals_of_every_explorers_logs_hold_the_truth(
     assert found["intervals"] == 8 * 3 * 3 * 3
     # 216 intervals, of which those of one log depend on each other; the seeds are fixed.
     assert 0.88 <= found["coverage"] <= 1  # type: ignore[operator]
-    assert abs(found["mean_z"]) <= 3 * found["mean_z_se"]  # type: ignore[arg-type, operator]
+    assert abs(found["bias"]) <= 3 * found["bias_se"]  # type: ignore[arg-type, operator]
     assert 0.8 <= found["sd_z"] <= 1.25  # type: ignore[operator]
     assert found["mean_weight_holds"] > 0.95  # type: ignore[operator]
 
@@ -74,4 +74,6 @@ def test_wrong_propensities_are_found_out(monkeypatch: pytest.MonkeyPatch) -> No
     found = summary([result])
     assert found["coverage"] < 0.5
     assert found["mean_weight_holds"] < 0.5
-    assert any("coverage of squarecb" in failure for failure in fails(found))
+    failures = fails(found)
+    assert any("coverage of squarecb" in failure for failure in failures)
+    assert any("standard errors on average" in failure for failure in failures)

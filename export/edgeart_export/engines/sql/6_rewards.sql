@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- credit: the minutes that count, of exposures that have any. emission: what this run gives out.
 --
--- Reads the variables `window_ms`, `minutes`, `mature_until` (exposures first shown later than this
--- may still get a play) and `emitted` (Parquet files: exposure, reward, of all earlier runs).
+-- Reads the variables `window_ms`, `minutes` and `mature_until` (exposures first shown later than
+-- this may still get a play).
 
 CREATE TEMP TABLE credit AS
 WITH counted AS (
@@ -49,8 +49,7 @@ LEFT JOIN begun_by_subject AS by_subject
 WHERE coalesce(by_unit.begun, shown_first) >= shown_first
 AND coalesce(by_subject.begun, shown_first) >= shown_first;
 
--- In the order of the result, so that reading a part of it touches little else.
-CREATE TEMP TABLE emission AS
+CREATE TEMP VIEW emission AS
 WITH judged AS (
     SELECT
         exposure.*, coalesce(credit.minutes, 0) AS minutes,
@@ -60,15 +59,8 @@ WITH judged AS (
         END::FLOAT AS reward
     FROM exposure
     LEFT JOIN credit USING (setting, picture)
-),
-given AS (
-    SELECT exposure, max(reward) AS reward
-    FROM read_parquet(getvariable('emitted'))
-    GROUP BY exposure
 )
-SELECT judged.*, given.reward AS previous
+SELECT *, given AS previous
 FROM judged
-LEFT JOIN given USING (exposure)
 -- A NULL reward is censored. What was given stays, but for a 0 that a late play makes a 1.
-WHERE judged.reward IS NOT NULL AND (given.reward IS NULL OR judged.reward > given.reward)
-ORDER BY shown_first, exposure;
+WHERE reward IS NOT NULL AND (given IS NULL OR reward > given);
