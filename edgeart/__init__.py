@@ -22,7 +22,7 @@ from edgeart.errors import (
     UnknownTitleError,
     VectorError,
 )
-from edgeart.policy import Policy, crc32c, title_hash
+from edgeart.policy import Policy
 from edgeart.titles import Titles
 
 TYPE_CHECKING = False
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from edgeart.limits import Limits
     from edgeart.repeat import Repetition
     from edgeart.selector import Selector
+    from edgeart.sums import crc32c, title_hash
     from edgeart.types import (
         Candidates,
         Cell,
@@ -96,6 +97,8 @@ _LATER = {
     "Selector": "edgeart.selector",
     "UploadStatus": "edgeart.upload",
     "Uploader": "edgeart.upload",
+    "crc32c": "edgeart.sums",
+    "title_hash": "edgeart.sums",
 }
 
 

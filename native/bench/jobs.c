@@ -265,8 +265,8 @@ void add_common(jobs *all, unsigned k) {
     set_table(j, j->policy->weights_f32);
     for (unsigned i = 0; i < sizeof reads / sizeof *reads; i++) {
         if (!some_memory) memset(some_memory = aligned(MOST_READ), 1, MOST_READ);
-        j = add(all, run_read, (unsigned)(MOST_READ / 8 / reads[i] + 1), &bare, k, 0, "read %zu KiB",
-                reads[i] >> 10);
+        unsigned repeat = (unsigned)(MOST_READ / 8 / reads[i] + 1);
+        j = add(all, run_read, repeat, &bare, k, 0, "read %zu KiB", reads[i] >> 10);
         j->table = some_memory, j->size = reads[i];
     }
     add(all, run_find, 100, &bare, k, 0, "find a title");
