@@ -110,8 +110,8 @@ format: $(STAMP)/lint ## let ruff put the Python files in order
 gates: ## count instructions of the core under valgrind and hold them against the record
 	@$(MAKE) --no-print-directory -C native gates
 
-bench: $(STAMP)/bench ## measure beside onnxruntime, numpy and Vowpal Wabbit
-	@"$(BIN)/python" -m benchmarks
+bench: $(STAMP)/bench ## measure beside onnxruntime, numpy, Vowpal Wabbit; RUNS=5: five times
+	@"$(BIN)/python" -m benchmarks $(if $(RUNS),--runs $(RUNS))
 
 bench-feedback: $(STAMP)/bench ## measure recording beside sqlite3 and snowplow-tracker, and the wire
 	@"$(BIN)/python" -m benchmarks.feedback

@@ -10,12 +10,12 @@ import msgpack
 import numpy as np
 
 import edgeart
-from benchmarks import startup
+from benchmarks import core, startup
+from benchmarks.empty_call import empty_call
 from benchmarks.homepage import SEED, VALUES, ExplorerName, Homepage, Rows, homepage
 from benchmarks.interleave import Contestant, Race, Spread
 from benchmarks.peers import numpy_peer, onnx_peer, vw_peer
 from benchmarks.report import Report, Row
-from edgeart import _native
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,11 +30,12 @@ SELECT_OVER_VW = 40.0
 OPEN = 1e-3  # with a CRC instruction
 OPEN_PORTABLE = 2e-3
 RESIDENT_BESIDE_BUNDLE = 500_000
-BUNDLE = 1_750_000
-MODULE = 128_000
+THOMPSON_PAGE = 15e-3
 START_OVER_ONNXRUNTIME = 5.0
 
 EMPTY = "empty cffi call"
+RECORD = [("title", "u4"), ("row", "u4"), ("n", "u4"), ("total", "u4"), ("score", "f4"),
+          ("reason", "u2"), ("cell", "u2")]  # fmt: skip
 
 
 def page(report: Report, rounds: int, _folder: Path) -> None:
@@ -49,10 +50,17 @@ def page(report: Report, rounds: int, _folder: Path) -> None:
             name = f"page, {explorer}, {rows}"
             ours.append(Contestant(name, "page(context, titles)", _page_names(explorer, rows)))
     names = _page_names("squarecb", "i8")
-    fresh = "page, squarecb, i8, titles anew"
-    read = "page, squarecb, i8, ids read"
-    ours.append(Contestant(fresh, "page(context, list(titles))", names))
-    ours.append(Contestant(read, "page(context, titles).artworks()", names))
+    names |= {"array": np.frombuffer, "dtype": np.dtype(RECORD)}
+    squarecb, thompson = "page, squarecb, i8", "page, thompson, i8"
+    ours += [
+        Contestant(f"{squarecb}, titles anew", "page(context, list(titles))", names),
+        Contestant(f"{squarecb}, ids read", "page(context, titles).artworks()", names),
+        Contestant(f"{squarecb}, propensities read", "page(context, titles).propensities()", names),
+        Contestant(
+            f"{squarecb}, as a numpy array", "array(page(context, titles).raw, dtype)", names
+        ),
+        Contestant(thompson, "page(context, titles)", _page_names("thompson", "i8")),
+    ]
 
     peers = numpy_peer.contestants(home)
     if onnx_peer.ABSENT is None:
@@ -72,11 +80,14 @@ def page(report: Report, rounds: int, _folder: Path) -> None:
     ):
         if peer in race:
             report.rows.append(_faster(race, main, peer, least))
+    seconds = race.time(thompson)
+    report.rows.append(Row(thompson, seconds, bar="≤ 15 ms", met=seconds.median <= THOMPSON_PAGE))
     for contestant in ours[1:]:
-        report.rows.append(_beside(race, contestant.name, onnx_peer.PAGE))
+        if contestant.name != thompson:
+            report.rows.append(_beside(race, contestant.name, onnx_peer.PAGE))
 
 
-def title(report: Report, rounds: int, _folder: Path) -> None:
+def title(report: Report, rounds: int, folder: Path) -> None:
     """One title, with the context at hand and from its values."""
     home = homepage("squarecb", "i8")
     policy = home.policy
@@ -97,7 +108,7 @@ def title(report: Report, rounds: int, _folder: Path) -> None:
         Contestant("context from a dict", "encode(values, seed=seed)", names),
         Contestant("context from msgpack bytes", "encode(packed, seed=seed)", names),
     ]
-    peers = [Contestant(EMPTY, "call()", {"call": _native.lib.ea_abi_version})]
+    peers = [Contestant(EMPTY, "call()", {"call": empty_call(folder)})]
     if onnx_peer.ABSENT is None:
         peers += onnx_peer.contestants(
             home, titles=1, plain=onnx_peer.TITLE, bound=onnx_peer.TITLE_BOUND
@@ -164,9 +175,6 @@ def opening(report: Report, rounds: int, folder: Path) -> None:
                 bar="≤ bundle + 0.5 MB", met=resident.median <= most,
             )
         )  # fmt: skip
-    report.rows.append(_size("bundle, i8, ids of 10 bytes", len(home.bundle), BUNDLE))
-    module = Path(_native.__file__).stat().st_size
-    report.rows.append(_size("compiled module", module, MODULE))
 
 
 def start(report: Report, rounds: int, folder: Path) -> None:
@@ -201,12 +209,21 @@ def start(report: Report, rounds: int, folder: Path) -> None:
             )
         )  # fmt: skip
 
+    imports = startup.import_seconds(programs["edgeart"], max(5, rounds // 4))
+    if "edgeart" in imports:
+        report.rows.append(Row("import edgeart, by -X importtime", imports["edgeart"]))
+    if "msgpack" in imports:  # only where a context is made of a dict
+        report.rows.append(Row("import msgpack, by -X importtime", imports["msgpack"]))
+    report.details |= {f"import {name}": spread.median for name, spread in imports.items()}
+
 
 STEPS: dict[str, Callable[[Report, int, Path], None]] = {
     "pages": page,
     "single titles": title,
     "opening": opening,
     "process start": start,
+    "the C library": core.native,
+    "sizes": core.sizes,
 }
 
 
@@ -275,8 +292,3 @@ def _beside(race: Race, ours: str, peer: str) -> Row:
     return Row(
         ours, race.time(ours), peer=peer, theirs=race.time(peer), ratio=race.ratio(peer, ours)
     )
-
-
-def _size(what: str, size: int, most: int) -> Row:
-    exact = Spread(size, size, size)
-    return Row(what, exact, "B", bar=f"≤ {most / 1000:,.0f} kB", met=size <= most)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from edgeart_export import (
     Number,
     PolicyModel,
     SquareCB,
+    Thompson,
     Vector,
     Weights,
     bundle_bytes,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Rows = Literal["f32", "i8"]
-ExplorerName = Literal["greedy", "squarecb"]
+ExplorerName = Literal["greedy", "squarecb", "thompson"]
 
 TITLES = 3000
 ARTWORKS = 10  # of each title
@@ -73,33 +74,54 @@ def schema() -> FeatureSchema:
     )
 
 
-@cache
-def homepage(explorer: ExplorerName, rows: Rows) -> Homepage:
-    """Builds, opens and checks the benchmark's policy; the same bytes in every run."""
+TITLE_IDS = tuple(f"title-{t:04d}" for t in range(TITLES))  # of 10 bytes
+ARTWORK_IDS = tuple(
+    tuple(f"art-{t * ARTWORKS + a:06d}" for a in range(ARTWORKS)) for t in range(TITLES)
+)
+
+
+def model(explorer: ExplorerName, **more: Any) -> PolicyModel:
+    """The benchmark's policy, the same numbers in every run; more: of PolicyModel."""
     rng = np.random.default_rng(SEED)
     count = TITLES * ARTWORKS
-    titles = tuple(f"title-{t:04d}" for t in range(TITLES))  # ids of 10 bytes
-    artworks = tuple(
-        tuple(f"art-{t * ARTWORKS + a:06d}" for a in range(ARTWORKS)) for t in range(TITLES)
-    )
-    model = PolicyModel(
+    weights = rng.normal(0.0, 0.05, (count, K)).astype(np.float32)
+    bias = rng.normal(0.1, 0.02, count).astype(np.float32)
+    explorers = {
+        "greedy": Greedy(),
+        "squarecb": SquareCB(gamma=10.0, floor=0.01),
+        "thompson": Thompson(floor=0.01),
+    }
+    if explorer == "thompson":
+        # Standard errors of .005 to .1, as after 30 to 10,000 exposures of an artwork.
+        exposures = np.exp(rng.uniform(np.log(30), np.log(10_000), (count, 1)))
+        squares = 4.4  # |u|² of the context of VALUES
+        variance = 0.25 / exposures * rng.uniform(0.5, 1.5, (count, K)) / squares
+        more["variance"] = variance.astype(np.float32)
+    return PolicyModel(
         name="homepage",
         sequence=1,
         schema=schema(),
-        titles={title: list(own) for title, own in zip(titles, artworks, strict=True)},
-        weights=rng.normal(0.0, 0.05, (count, K)).astype(np.float32),
-        bias=rng.normal(0.1, 0.02, count).astype(np.float32),
-        explorer=Greedy() if explorer == "greedy" else SquareCB(gamma=10.0, floor=0.01),
+        titles={title: list(own) for title, own in zip(TITLE_IDS, ARTWORK_IDS, strict=True)},
+        weights=weights,
+        bias=bias,
+        explorer=explorers[explorer],
+        **more,
     )
-    bundle = bundle_bytes(model, rows=rows)
+
+
+@cache
+def homepage(explorer: ExplorerName, rows: Rows) -> Homepage:
+    """Builds, opens and checks the benchmark's policy; the same bytes in every run."""
+    made = model(explorer)
+    bundle = bundle_bytes(made, rows=rows)
     policy = edgeart.Policy.from_bytes(bundle)
     return Homepage(
         bundle=bundle,
         policy=policy,
         context=policy.context(VALUES, seed=SEED, unit=7),
-        titles=titles,
-        artworks=artworks,
-        weights=np.asarray(model.weights, np.float32),
-        bias=np.asarray(model.bias, np.float32),
+        titles=TITLE_IDS,
+        artworks=ARTWORK_IDS,
+        weights=np.asarray(made.weights, np.float32),
+        bias=np.asarray(made.bias, np.float32),
         vector=np.array(policy.encode(VALUES), np.float32),
     )

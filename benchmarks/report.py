@@ -18,17 +18,18 @@ from rich.table import Table
 if TYPE_CHECKING:
     from benchmarks.interleave import Spread
 
-RESULTS = Path(__file__).resolve().parent / "results"
+RESULTS = Path(__file__).resolve().parents[1] / "build"
 PACKAGES = ("edgeart", "numpy", "onnxruntime", "vowpalwabbit", "vowpal-wabbit-next")
 
-Unit = Literal["s", "B"]
+Unit = Literal["s", "B", "×"]
 
 
 @dataclass(frozen=True)
 class Row:
     """One measurement of ours, and where there is a peer or a bar, those beside it.
 
-    ratio: how many times as much as ours the peer needs (above 1, ours is the smaller).
+    ratio: how many times as much as ours the peer needs (above 1, ours is the smaller); where there
+    is one, it is what the bar is about.
     """
 
     what: str
@@ -46,6 +47,7 @@ class Report:
     """All rows of a run, with what could not be measured and why."""
 
     rows: list[Row] = field(default_factory=list)
+    details: dict[str, float] = field(default_factory=dict)  # seconds, for the JSON alone
     absent: list[str] = field(default_factory=list)
 
     def table(self) -> Table:
@@ -57,9 +59,9 @@ class Report:
         for row in self.rows:
             table.add_row(
                 row.what,
-                _spread(row.ours, row.unit),
+                show(row.ours, row.unit),
                 row.peer,
-                _spread(row.theirs, row.unit) if row.theirs else "",
+                show(row.theirs, row.unit) if row.theirs else "",
                 _ratio(row.ratio) if row.ratio else "",
                 row.bar,
                 {True: "yes", False: "NO", None: ""}[row.met],
@@ -78,14 +80,15 @@ class Report:
             },
             "versions": {name: _version(name) for name in PACKAGES},
             "rows": [asdict(row) for row in self.rows],
+            "details": self.details,
             "absent": self.absent,
         }
 
     def write(self) -> Path:
-        """Writes a new file into benchmarks/results/ and returns its path."""
+        """Writes build/bench-<time>.json and returns its path."""
         RESULTS.mkdir(exist_ok=True)
-        stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-        path = RESULTS / f"compare-{stamp}.json"
+        stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S%fZ")
+        path = RESULTS / f"bench-{stamp}.json"
         path.write_text(json.dumps(self.document(), indent=1) + "\n", encoding="utf-8")
         return path
 
@@ -110,7 +113,10 @@ def _number(value: float) -> str:
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
-def _spread(spread: Spread, unit: Unit) -> str:
+def show(spread: Spread, unit: Unit) -> str:
+    """A median with its quartiles in brackets, in a unit that suits its size."""
+    if unit == "×":
+        return _ratio(spread)
     steps = {
         "s": ((1e-6, 1e-9, "ns"), (1e-3, 1e-6, "µs"), (1.0, 1e-3, "ms"), (float("inf"), 1.0, "s")),
         "B": ((1e3, 1.0, "B"), (1e6, 1e3, "kB"), (float("inf"), 1e6, "MB")),

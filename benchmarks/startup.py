@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measures whole processes: CPU from start to the first decision, and memory a bundle adds."""
+"""Measures whole processes: CPU from start to the first decision, imports, memory of a bundle.
+
+All run with byte code in a folder of their own, whatever PYTHONDONTWRITEBYTECODE says: what is
+installed has been compiled once.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from typing import TYPE_CHECKING
 
 from benchmarks.homepage import VALUES, K
@@ -52,13 +59,24 @@ print(resident() - before)
 """
 
 
+def environment() -> dict[str, str]:
+    """The variables of this process, but byte code is kept from one process to the next."""
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PYTHONPYCACHEPREFIX": _byte_code().name}
+
+
+@cache
+def _byte_code() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="edgeart-bench-")  # removed when the process ends
+
+
 def cpu_seconds(program: str) -> float:
     """User and system time of one Python process that runs this program.
 
     Raises:
         RuntimeError: it failed; its own words are on stderr.
     """
-    process = subprocess.Popen([sys.executable, "-c", program])
+    process = subprocess.Popen([sys.executable, "-c", program], env=environment())
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
@@ -78,6 +96,24 @@ def race(programs: Mapping[str, str], rounds: int) -> dict[str, list[float]]:
     return seconds
 
 
+def import_seconds(program: str, rounds: int) -> dict[str, Spread]:
+    """Time of each import statement that a program causes, what it imports in turn included.
+
+    By `python -X importtime`, on the wall; modules in the order of their ends.
+    """
+    found: dict[str, list[float]] = {}
+    command = [sys.executable, "-X", "importtime", "-c", program]
+    for turn in range(rounds + 1):
+        done = subprocess.run(
+            command, check=True, capture_output=True, text=True, env=environment()
+        )
+        for line in done.stderr.splitlines() if turn else ():  # the first one compiles
+            parts = re.fullmatch(r"import time: +(\d+) \| +(\d+) \| +(\S+)", line)
+            if parts:
+                found.setdefault(parts[3], []).append(int(parts[2]) * 1e-6)
+    return {name: Spread.of(seconds) for name, seconds in found.items() if len(seconds) == rounds}
+
+
 def ratio(over: Sequence[float], under: Sequence[float]) -> Spread:
     """Round by round."""
     return Spread.of([a / b for a, b in zip(over, under, strict=True)])
@@ -89,7 +125,9 @@ def resident_increment(bundle: Path, rounds: int) -> Spread | None:
         return None
     program = resident_program(bundle)
     outputs = [
-        subprocess.run([sys.executable, "-c", program], check=True, capture_output=True).stdout
+        subprocess.run(
+            [sys.executable, "-c", program], check=True, capture_output=True, env=environment()
+        ).stdout
         for _ in range(rounds)
     ]
     return Spread.of([float(output) for output in outputs])

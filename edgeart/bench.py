@@ -25,7 +25,7 @@ class Result(TypedDict):
 def bench(data: bytes, titles: int, seconds: float) -> Result:
     """Times opening data, encoding, `select`, and pages of this many titles.
 
-    Each of the five takes a fifth of the seconds, and three samples at least.
+    Each takes an equal part of the seconds, and three samples at least.
     """
     policy = Policy.from_bytes(data)
     values = example(policy)
@@ -58,6 +58,7 @@ def bench(data: bytes, titles: int, seconds: float) -> Result:
         page = policy.page_titles(islice(cycle(known), titles))
         jobs["select"] = lambda i: policy.select(context, known[i % len(known)])
         jobs[f"page of {titles}"] = lambda _: policy.select_page(context, page)
+        jobs["and its ids"] = lambda _: policy.select_page(context, page).artworks()
         if len(known) < titles:
             notes.append(f"the page repeats the bundle's {len(known)} titles")
     else:

@@ -40,7 +40,7 @@ class Described(Parts):
         raise NotImplementedError
 
     def _artwork(self, row: int) -> str | None:
-        return None if row == self._none else self._artwork_id(row)
+        raise NotImplementedError
 
     @property
     def titles(self) -> Titles:

@@ -192,20 +192,22 @@ class Parts:
         if not count:
             return []
 
+        none = self._ffi.new("size_t *")
+
         def write(room: int) -> tuple[Any, int]:
             text = self._ffi.new("char[]", room)
             which = (self._handle, of_titles, indices, step, count)
-            return text, self._lib.edgeart_ids(*which, text, room)
+            return text, self._lib.edgeart_ids(*which, text, room, none)
 
         text, size = write(32 * count)  # most ids are shorter
         if size > len(text):
             text, size = write(size)
-        found: list[str | None] = self._ffi.unpack(text, size - 1).decode().split("\0")
+        found: list[Any] = self._ffi.unpack(text, size - 1).decode().split("\0")
         if len(found) != count:  # there is a null byte in some id: one by one
             one = self._title_id if of_titles else self._artwork_id
             every = [indices[i * step] for i in range(count)]
             return [None if index == self._none else one(index) for index in every]
-        return [name or None for name in found] if "" in found else found
+        return [name or None for name in found] if none[0] else found
 
     def _bytes_of(self, array: Any) -> memoryview:
         """A read-only view of a native array's bytes, which it keeps alive."""

@@ -45,6 +45,8 @@ _BYTES = ffi.typeof("char[]")
 _INDICES = ffi.typeof("uint32_t[]")
 _DOUBLES = ffi.typeof("double[]")
 _select: Any = lib.edgeart_select
+_artwork: Any = lib.edgeart_artwork
+_unpack: Any = ffi.unpack
 _select_within: Any = lib.edgeart_select_within
 _new = object.__new__
 _NONE: int = lib.EA_NONE
@@ -315,6 +317,12 @@ class Policy(Described):
         prepared = self.page_titles(ids)
         self._last = prepared
         return prepared
+
+    def _artwork(self, row: int) -> str | None:
+        """Id of a row's artwork; None for EA_NONE."""
+        text = _artwork(self._handle, row)
+        length = text.length
+        return _unpack(text.data, length).decode() if length else None
 
     def _artworks_of(self, records: Any) -> list[str | None]:
         rows = ffi.cast("uint32_t *", records) + 1  # six words a record, of which it is the second

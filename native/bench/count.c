@@ -19,7 +19,8 @@ int main(int argc, char **argv) {
         return 2;
     }
     if (!add_kernel(&all, kernel)) return 77; /* this processor does not have it */
-    if (!strcmp(argv[1], "avx2")) add_common(&all, kernel); /* with it comes the instruction for CRC */
+    /* with AVX2 comes the instruction for checksums, which opening takes where it is there */
+    if (!strcmp(argv[1], "avx2")) add_common(&all, kernel);
     for (unsigned i = 0; i < all.count; i++) {
         const job *j = all.list + i;
         if (strstr(j->name, "read the table") || strstr(j->name, "checksum of the bundle, p"))

@@ -52,13 +52,15 @@ static buffer map;
    and artworks that were shown 30 to 10,000 times, so that standard errors are .005 to .1. */
 static buffer homepage(uint32_t rows, int with_everything) {
     static const recipe_feature x = {EA_FEATURE_VECTOR, "x", K - 1, 0, 0, 0, 16, 0};
-    float *weights = malloc((size_t)ROWS * K * sizeof *weights), *bias = malloc(ROWS * sizeof *bias);
+    float *weights = malloc((size_t)ROWS * K * sizeof *weights);
+    float *bias = malloc(ROWS * sizeof *bias);
     uint8_t *codes = malloc((size_t)ROWS * K);
     REQUIRE(weights && bias && codes);
     uint64_t state = 1;
     for (size_t r = 0; r < ROWS; r++) {
-        /* in octaves: variance is 1/4 over the exposures and the slots */
-        double octave = -2 - log2(30) - random_unit(&state) * log2(10000. / 30) - log2(K);
+        /* in octaves: 1/4 over the exposures is the variance of a score, a sum over u² */
+        double squares = 1 + (K - 1) / 3.;
+        double octave = -2 - log2(30) - random_unit(&state) * log2(10000. / 30) - log2(squares);
         bias[r] = (float)(.1 + .02 * random_unit(&state));
         for (size_t i = 0; i < K; i++) {
             weights[r * K + i] = (float)(.03 * (random_unit(&state) - .5));

@@ -38,8 +38,8 @@ INLINE void score_some(const ea_policy *policy, const ea_context *context, some 
     const int8_t *q = ea__q(context);
     float sigma = context->sigma;
     ea__block block; /* field by field: clang calls memset for an initialiser */
-    block.scales = 0;
     block.stride = policy->stride;
+    block.scales = 0;
     for (uint32_t t = 0; t < s->titles; t++) {
         const some_title *title = s->title + t;
         size_t start = (size_t)title->first * block.stride;

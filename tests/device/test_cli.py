@@ -292,7 +292,8 @@ def test_a_missing_file_exits_1(capsys: pytest.CaptureFixture[str]) -> None:
 def test_bench_times_every_call(file: str, capsys: pytest.CaptureFixture[str]) -> None:
     given = ["bench", file, "--titles", "50", "--seconds", "0.1"]
     found = run_json(capsys, *given)
-    assert list(found["times"]) == ["clock", "open", "encode", "select", "page of 50"]
+    rows = ["clock", "open", "encode", "select", "page of 50", "and its ids"]
+    assert list(found["times"]) == rows
     for times in found["times"].values():
         assert 0 <= times["p50"] <= times["p99"] <= times["p99.9"]
         assert times["samples"] >= 3
