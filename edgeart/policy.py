@@ -52,6 +52,7 @@ _new = object.__new__
 _NONE: int = lib.EA_NONE
 
 _LARGEST = 1 << 30  # bytes of a bundle (native/spec/bundle.md §2)
+_BUCKETS = 10_000
 _TITLE_DOMAIN = int.from_bytes(b"ea-title", "little")
 _REPORT_SIZE = ffi.sizeof("ea_report")
 
@@ -348,6 +349,13 @@ def title_hash(title: str) -> int:
     """The u64 by which a bundle knows a title (native/spec/decision.md §2.2)."""
     key = title.encode()
     return int(lib.ea_hash(_TITLE_DOMAIN, 0, key, len(key)))
+
+
+def bucket(domain: str, unit: int, salt: str) -> int:
+    """Which of 10,000 buckets a unit falls into (native/spec/sync.md §4)."""
+    key = salt.encode("utf-8", "surrogatepass")
+    hashed: int = lib.ea_hash(unit, int.from_bytes(domain.encode(), "little"), key, len(key))
+    return hashed * _BUCKETS >> 64
 
 
 def _aligned(size: int, alignment: int) -> tuple[Any, Any]:
