@@ -19,7 +19,7 @@ DEVICE := $(shell find edgeart -name '*.py' -o -name '*.pyi' -o -name py.typed)
 .PHONY: force help demo test test-native test-python test-device lint lint-python lint-c format
 .PHONY: targets coverage fuzz amalgamation gates
 .PHONY: bench bench-feedback sigkill agreement attribution null-worlds unbiasedness
-.PHONY: variance-formats dist clean distclean
+.PHONY: variance-formats deltas dist clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /:/' \
@@ -35,7 +35,7 @@ $(STAMP)/pip: constraints.txt
 $(STAMP)/installed: $(STAMP)/pip $(NATIVE) $(PACKAGING) export/pyproject.toml \
 		$(if $(wildcard edgeart/_native*.so),,force)
 	rm -f edgeart/_native*.so
-	$(PIP) "$(BIN)/python" -m pip install --quiet --editable . --editable './export[collector]'
+	$(PIP) "$(BIN)/python" -m pip install --quiet --editable . --editable './export[collector,publish]'
 	@touch "$@"
 
 $(STAMP)/test $(STAMP)/lint $(STAMP)/bench $(STAMP)/dist: $(STAMP)/%: $(STAMP)/installed
@@ -131,6 +131,9 @@ null-worlds: $(STAMP)/test ## SEEDS worlds (100) without anything to gain: how o
 
 unbiasedness: $(STAMP)/test ## LOGS logs (2000) of every explorer, whose intervals should hold the truth
 	@"$(BIN)/python" -m benchmarks.unbiasedness --logs $(or $(LOGS),2000)
+
+deltas: $(STAMP)/bench ## bytes of deltas between bundles, beside bsdiff and zstd
+	@"$(BIN)/python" -m benchmarks.deltas
 
 variance-formats: $(STAMP)/test ## bytes of forms for variances, and what they do to Thompson
 	@"$(BIN)/python" -m benchmarks.variance_formats

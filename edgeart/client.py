@@ -13,6 +13,7 @@ from _collections_abc import Mapping
 from edgeart.feedback import FeedbackLog, wall_ms
 from edgeart.policy import Policy
 from edgeart.selector import Selector
+from edgeart.selector_state import unit_key
 from edgeart.upload import Uploader
 
 TYPE_CHECKING = False
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from edgeart.sync import SyncStatus, Tally
+    from edgeart.sync.syncer import Syncer
+
 _SECRET_SIZE = 32
 
 
@@ -28,14 +32,20 @@ class Client(Mapping[str, Selector]):
     """One Selector per policy, over one feedback log that uploads itself in the background.
 
     directory: this process's own; created if need be. policies: name by which the application
-    asks to the path of its factory bundle; one that cannot be opened serves defaults, and `errors`
-    says why. unit: an opaque, stable key of the member profile. feedback_url: of the collector;
-    None uploads nothing. token: called for its bearer token. consent: as for FeedbackLog.
-    upload_seconds: between uploads, give or take half. subject: an opaque key for plays that the
-    server logs itself.
+    asks, and under which a repository offers newer ones, to the path of the factory bundle; where
+    none can be opened it serves defaults, and `errors` says why. unit: an opaque, stable key of the
+    member profile. feedback_url: of the collector; None uploads nothing. token: called for its
+    bearer token. consent: as for FeedbackLog. upload_seconds: between uploads, give or take half.
+    subject: an opaque key for plays that the server logs itself.
 
-    Raises LogBusyError where another process has the directory, LogError where it cannot be used;
-    after that nothing raises into the application.
+    sync_url: of a repository of policies; None runs the factory bundles. root: path of the root
+    metadata that came with the application, or their bytes. sync_token: called for a bearer token
+    of the repository, if it asks for one. sync_proxy: http://host:port. sync_in_background: False
+    leaves it to `refresh` and the application's own timer.
+
+    Raises LogBusyError where another process has the directory, LogError where it cannot be used,
+    ValueError for a url that is none or a sync_url without root; after that nothing raises into the
+    application.
     """
 
     def __init__(  # noqa: PLR0913 - keywords, each with a default but two
@@ -49,24 +59,50 @@ class Client(Mapping[str, Selector]):
         consent: bool | None = True,
         upload_seconds: float = 300.0,
         subject: str | None = None,
+        sync_url: str | None = None,
+        root: str | os.PathLike[str] | bytes | None = None,
+        sync_token: Callable[[], str] | None = None,
+        sync_proxy: str | None = None,
+        sync_in_background: bool = True,
         clock: Callable[[], int] = wall_ms,
     ) -> None:
+        if sync_url is not None and root is None:
+            raise ValueError("sync_url without root: give the root metadata to be trusted")
         self.directory = os.path.abspath(directory)
         self.errors: dict[str, Exception] = {}  # by policy: why it serves defaults
         self.log = FeedbackLog(
             os.path.join(self.directory, "feedback"), consent=consent, clock=clock
         )
         secret = device_secret(self.directory)
-        self._selectors = {}
+        self._selectors: dict[str, Selector] = {}
         for name, path in policies.items():
+            policy = self._opened(name, path) if sync_url is None else None
             self._selectors[name] = Selector(
-                self._opened(name, path), self.log, unit=unit, secret=secret, subject=subject,
-                clock=clock,
-            )  # fmt: skip
+                policy, self.log, unit=unit, secret=secret, subject=subject, clock=clock
+            )
         self.uploader: Uploader | None = None
-        if feedback_url is not None:
-            self.uploader = Uploader(self.log, feedback_url, token=token)
+        self.syncer: Syncer | None = None
+        self._told: dict[str, tuple[object, ...]] = {}  # by policy, the last status event
+        try:
+            if feedback_url is not None:
+                self.uploader = Uploader(self.log, feedback_url, token=token)
+            if sync_url is not None and root is not None:
+                from edgeart.sync.syncer import Syncer  # noqa: PLC0415 - for those who sync
+
+                self.syncer = Syncer(
+                    os.path.join(self.directory, "sync"), sync_url,
+                    root=root, token=sync_token, proxy=sync_proxy, policies=policies,
+                    unit=unit_key(secret, unit), swap=self._swap, deny=self._deny,
+                    tally=self._tally, report=self._report, clock=lambda: clock() / 1000,
+                )  # fmt: skip
+                self.errors |= self.syncer.installed.serving.errors
+        except ValueError:
+            self.log.close()
+            raise
+        if self.uploader is not None:
             self.uploader.start(upload_seconds)
+        if self.syncer is not None and sync_in_background:
+            self.syncer.start()
 
     def _opened(self, name: str, path: str | os.PathLike[str]) -> Policy | None:
         try:
@@ -74,6 +110,43 @@ class Client(Mapping[str, Selector]):
         except Exception as error:
             self.errors[name] = error
             return None
+
+    # What a sync asks of us, from its own thread.
+
+    def _swap(self, name: str, policy: Policy | None) -> None:
+        self._selectors[name].use(policy)
+
+    def _deny(self, titles: dict[str, list[str]]) -> None:
+        for selector in self._selectors.values():
+            selector.withdraw(titles)
+
+    def _tally(self, name: str) -> Tally:
+        from edgeart.sync.trial import Tally  # noqa: PLC0415 - for those who sync
+
+        return Tally(*self._selectors[name].tally)
+
+    def _report(self, status: SyncStatus) -> None:
+        """Writes down how each policy stands, where that has changed."""
+        checked = int(status.checked * 1000)
+        stale = None if status.stale_since is None else int(status.stale_since * 1000)
+        for name, policy in status.policies.items():
+            error = status.error_of(name)
+            told = (policy.sequence, policy.source, stale is None, error)
+            if self._told.get(name) != told:
+                self.log.status(name, policy.sequence, policy.source, checked, stale, error)
+                self._told[name] = told
+
+    def refresh(self) -> SyncStatus | None:
+        """Checks for newer policies now, and waits for it; None without a sync_url.
+
+        Where a check was made within 5 seconds, or the server asked to be left alone, it makes none
+        and says so. Never raises.
+        """
+        return None if self.syncer is None else self.syncer.refresh()
+
+    def sync_status(self) -> SyncStatus | None:
+        """How the sync stands, without a check; None without a sync_url."""
+        return None if self.syncer is None else self.syncer.status()
 
     def __getitem__(self, name: str) -> Selector:
         try:
@@ -98,13 +171,15 @@ class Client(Mapping[str, Selector]):
         self.log.consent = value
 
     def close(self, timeout: float = 2.0) -> None:
-        """Ends uploading and seals the log, within about `timeout` seconds; nothing is lost.
+        """Ends uploading and syncing, seals the log, within about `timeout` seconds.
 
-        What has not been uploaded by then is sent by the next process.
+        Nothing is lost: what has not been uploaded or fetched by then is by the next process.
         """
         deadline = time.monotonic() + timeout
         if self.uploader is not None:
             self.uploader.stop(max(deadline - time.monotonic(), 0.0))
+        if self.syncer is not None:
+            self.syncer.close(max(deadline - time.monotonic(), 0.0))
         self.log.close()
 
     async def aclose(self, timeout: float = 2.0) -> None:

@@ -87,6 +87,21 @@ class LogBusyError(LogError):
     """Another process has this feedback log's directory. Raised by `FeedbackLog`."""
 
 
+class SyncError(EdgeartError):
+    """A step of a policy sync failed. `Syncer.refresh` turns it into a status; it raises none.
+
+    code: one word that stays the same from version to version; docs/syncing.md lists them.
+    retry_after: seconds for which the server asked to be left alone, None if it did not.
+    """
+
+    def __init__(
+        self, message: str = "", *, code: str = "", retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retry_after = retry_after
+
+
 # What to do about a refused bundle, by status; the native library's own sentence says what it is.
 _REMEDIES = {
     "EA_E_MAGIC": "check that this file is a bundle and not, say, an error page saved in its place",

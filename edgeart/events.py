@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from edgeart.host import HostDecision
 
 NO_CONTEXT = 0xFFFFFFFF
-CONTEXT, IMPRESSION, OUTCOME, LOST = 1, 2, 3, 4
+CONTEXT, IMPRESSION, OUTCOME, LOST, STATUS = 1, 2, 3, 4, 5
 _SEGMENT_SIZE = ffi.sizeof("ea_segment")
 _IMPRESSION_SIZE = ffi.sizeof("ea_impression")
 _FULL: int = lib.EA_E_CAPACITY

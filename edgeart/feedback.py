@@ -13,7 +13,7 @@ import msgpack
 
 from edgeart import segments
 from edgeart.errors import LogError
-from edgeart.events import LOST, OUTCOME, ActiveSegment
+from edgeart.events import LOST, OUTCOME, STATUS, ActiveSegment
 from edgeart.segments import parse_ref, ref_of
 from edgeart.store import SegmentStore
 
@@ -157,11 +157,27 @@ class FeedbackLog:
             raise ValueError(f"minutes {minutes!r}: give a number from 0 to a billion")
         played = msgpack.packb(float(minutes), use_single_float=True)
         fields = msgpack.packb(stream) + msgpack.packb(sequence) + played
+        self._record(OUTCOME, fields, 5)
+
+    def status(
+        self,
+        policy: str,
+        sequence: int,
+        source: str,
+        checked: int,
+        stale_since: int | None,
+        error: str | None,
+    ) -> None:
+        """Records how a policy's sync stands: native/spec/feedback.md §4. Times in milliseconds."""
+        values = (policy, sequence, source, checked, stale_since, error)
+        self._record(STATUS, b"".join(map(msgpack.packb, values)), 2 + len(values))
+
+    def _record(self, kind: int, fields: bytes, count: int) -> None:
         with self._mutex:
             if self._consent is not True:
                 return
             for active in self._segments():
-                if active.event(OUTCOME, self.ticks() - active.started, fields, 5):
+                if active.event(kind, self.ticks() - active.started, fields, count):
                     return
             self._dropped()
 

@@ -93,6 +93,19 @@ class HostLimits:
         self.forbidden = _names(forbidden)
         self.candidates = told(candidates or {})
 
+    def denying(self, withdrawn: Mapping[str, frozenset[str]]) -> HostLimits:
+        """These limits with more denied artworks."""
+        if not withdrawn:
+            return self
+        limits = HostLimits()
+        limits.required, limits.forbidden = self.required, self.forbidden
+        limits.candidates = self.candidates
+        none = frozenset[str]()
+        limits.denied = self.denied | {
+            title: names | self.denied.get(title, none) for title, names in withdrawn.items()
+        }
+        return limits
+
     def of(self, policy: Described) -> Limits:
         """These limits, but for candidates, for a policy; titles that it lacks are no matter.
 

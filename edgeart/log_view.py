@@ -9,7 +9,16 @@ from pathlib import Path
 import msgpack
 
 from edgeart import segments
-from edgeart.events import CONTEXT, IMPRESSION, LOST, NO_CONTEXT, OUTCOME, Segment, read_segment
+from edgeart.events import (
+    CONTEXT,
+    IMPRESSION,
+    LOST,
+    NO_CONTEXT,
+    OUTCOME,
+    STATUS,
+    Segment,
+    read_segment,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +60,13 @@ def events_of(segment: Segment) -> Iterator[dict[str, object]]:
         yield {"event": _KINDS.get(body[0], str(body[0])), "ref": ref, "at": at} | _fields(body)
 
 
-_KINDS = {CONTEXT: "context", IMPRESSION: "impression", OUTCOME: "outcome", LOST: "lost"}
+_KINDS = {
+    CONTEXT: "context",
+    IMPRESSION: "impression",
+    OUTCOME: "outcome",
+    LOST: "lost",
+    STATUS: "status",
+}
 
 
 def _fields(body: list[Any]) -> dict[str, object]:
@@ -82,6 +97,9 @@ def _fields(body: list[Any]) -> dict[str, object]:
             "reason": reason, "count": count, "from": segments.ref_of(stream, first),
             "to": segments.ref_of(stream, last),
         }  # fmt: skip
+    if kind == STATUS:
+        names = ("policy", "sequence", "source", "checked", "stale_since", "error")
+        return dict(zip(names, rest, strict=False))
     return {"body": repr(rest)}
 
 
@@ -105,6 +123,11 @@ def line_of(event: dict[str, Any]) -> str:
         "context": lambda: (
             f"policy {event['policy']} {event['sequence']}, unit {event['unit_epoch']:016x}"
             f"{_conditions(event)}, {event['values']}"
+        ),
+        "status": lambda: (
+            f"policy {event['policy']} {event['sequence']}, {event['source']}"
+            + (", stale" * (event["stale_since"] is not None))
+            + (f", {event['error']}" * bool(event["error"]))
         ),
         "lost": lambda: f"{event['count']} events, {event['reason']}: {event['from']} on",
     }.get(event["event"], lambda: str(event["body"]))()

@@ -182,6 +182,10 @@ def lock(directory: str) -> int:
             f"the feedback log {directory} is in use by process {holder}: a log belongs to one "
             "process; give each process a directory of its own"
         ) from error
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    except OSError:
+        os.close(descriptor)  # a lock that nobody knows of would never be given back
+        raise
     return descriptor

@@ -6,64 +6,26 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
-
 from edgeart.context import pack
 from edgeart.decision import restricted
 from edgeart.events import ContextRecord
 from edgeart.host import HostDecision, HostLimits, told
-from edgeart.limits import candidate_bits
 from edgeart.selector_page import SelectorPage
+from edgeart.selector_state import Counts, SelectorState, unit_key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from edgeart.context import Context
     from edgeart.decision import Decision
     from edgeart.feedback import FeedbackLog
     from edgeart.host import Artworks, Told
-    from edgeart.limits import Limits
     from edgeart.policy import Policy
 
     Choice = Decision | HostDecision
 
 EPOCH_MS = 28 * 86_400_000  # how long a unit keeps its draws and its pseudonym
 _MOST_DRAWN = 256  # artworks of a title unknown to the bundle: native/spec/decision.md §6
-
-
-class _State:
-    """What decides until it is replaced as a whole: one policy, one context, the host's limits."""
-
-    __slots__ = ("_last", "context", "epoch", "host", "limits", "policy", "record", "values")
-
-    def __init__(
-        self,
-        policy: Policy | None,
-        values: dict[str, object] | None,
-        host: HostLimits,
-        epoch: int,
-    ) -> None:
-        self.policy = policy
-        self.values = values  # None: they could not be used
-        self.host = host
-        self.epoch = epoch
-        self.context: Context | None = None
-        self.record: ContextRecord | None = None
-        self.limits: Limits | None = None  # None: the policy cannot tell what may be shown
-        self._last: tuple[dict[str, Told], Limits] | None = None
-
-    def limited(self, candidates: dict[str, Told]) -> Limits | None:
-        """The limits with these candidates; those of the last call are remembered."""
-        if self.limits is None or not candidates:
-            return self.limits
-        last = self._last
-        if last is not None and last[0] == candidates:
-            return last[1]
-        known = self.host.known(candidates)
-        limits = self.limits.having(candidate_bits(self.limits.policy, known, strict=False))
-        self._last = (candidates, limits)
-        return limits
 
 
 class Selector:
@@ -100,7 +62,12 @@ class Selector:
         self._unit = unit
         self._secret = secret[:64]
         self._clock = clock or (log.clock if log is not None else wall_ms)
-        self._state = self._renewed(policy, {}, HostLimits())
+        # What a state is made from; app and sync each set their own part, from their own threads.
+        self._policy = (policy, Counts())
+        self._values: dict[str, object] | None = {}  # None: they could not be used
+        self._limits = HostLimits()
+        self._withdrawn: dict[str, frozenset[str]] = {}
+        self._renew()
 
     # What decides.
 
@@ -111,7 +78,19 @@ class Selector:
 
     def use(self, policy: Policy | None) -> None:
         """Decides by another policy from the next page on; context and limits stay."""
-        self._state = self._renewed(policy, self._state.values, self._state.host)
+        if policy is not None:
+            _ = policy.digest  # hashed before the swap, which takes no time then
+        self._policy = (policy, Counts())
+        self._renew()
+
+    @property
+    def tally(self) -> tuple[int, int]:
+        """Pages asked for since the policy that decides was put in place, and how many it failed.
+
+        Failed are those that the policy or its context could not serve.
+        """
+        tally = self._policy[1]
+        return tally.pages, tally.failed
 
     def set_context(self, values: Mapping[str, object]) -> None:
         """What is known of the member now; it stays until it is set again."""
@@ -120,7 +99,8 @@ class Selector:
             given = dict(values)
         except Exception as error:
             self._note("context", error)
-        self._state = self._renewed(self._state.policy, given, self._state.host)
+        self._values = given
+        self._renew()
 
     def set_limits(
         self,
@@ -141,14 +121,40 @@ class Selector:
 
         Raises TypeError where a str is given for several names.
         """
-        host = HostLimits(denied, required, forbidden, candidates)
-        self._state = self._renewed(self._state.policy, self._state.values, host)
+        self._limits = HostLimits(denied, required, forbidden, candidates)
+        self._renew()
 
-    def _renewed(
-        self, policy: Policy | None, values: dict[str, object] | None, host: HostLimits
-    ) -> _State:
-        """A state to be put in place in one assignment: a page under way keeps the one it has."""
-        state = _State(policy, values, host, self._clock() // EPOCH_MS)
+    def withdraw(self, denied: Mapping[str, Iterable[str]]) -> None:
+        """Artworks, by title, that must not be shown, on top of what `set_limits` denies.
+
+        They hold until it is called again, whatever the policy.
+        """
+        self._withdrawn = {title: frozenset(names) for title, names in denied.items()}
+        self._renew()
+
+    def _renew(self) -> None:
+        """Puts a new state in place in one assignment: a page under way keeps the one it has.
+
+        Without a lock, which a fork could leave locked for ever: whoever assigns last looks again
+        whether that is still what is wanted, so that no thread's change is lost.
+        """
+        while True:
+            wanted = (self._policy, self._values, self._limits, self._withdrawn)
+            self._state = self._made(*wanted)
+            now = (self._policy, self._values, self._limits, self._withdrawn)
+            if all(a is b for a, b in zip(wanted, now, strict=True)):
+                return
+
+    def _made(
+        self,
+        policy_and_tally: tuple[Policy | None, Counts],
+        values: dict[str, object] | None,
+        given: HostLimits,
+        withdrawn: dict[str, frozenset[str]],
+    ) -> SelectorState:
+        policy, tally = policy_and_tally
+        host = given.denying(withdrawn)
+        state = SelectorState(policy, host, self._clock() // EPOCH_MS, tally)
         if policy is None:
             return state
         try:
@@ -162,7 +168,7 @@ class Selector:
             packed = pack(declared)
             seed = self._key(b"seed", policy.name.encode(), state.epoch)
             # The unit's key is the same in every epoch, and so is its cell.
-            context = policy.context(packed, seed=seed, unit=self._key(b"unit", b"", 0))
+            context = policy.context(packed, seed=seed, unit=self.unit)
             limits = state.limits
             state.record = ContextRecord(
                 policy=policy.name,
@@ -182,11 +188,13 @@ class Selector:
             self._note("context", error)
         return state
 
+    @property
+    def unit(self) -> int:
+        """The u64 that contexts carry as their unit."""
+        return self._key(b"unit", b"", 0)
+
     def _key(self, use: bytes, name: bytes, epoch: int) -> int:
-        """A u64 that says nothing of the unit to whoever lacks the secret."""
-        text = b"\0".join((name, epoch.to_bytes(8, "little", signed=True), self._unit))
-        hashed = blake2b(text, digest_size=8, key=self._secret, person=b"edgeart-" + use)
-        return int.from_bytes(hashed.digest(), "little")
+        return unit_key(self._secret, self._unit, use, name, epoch)
 
     # Choosing.
 
@@ -209,10 +217,12 @@ class Selector:
         given = state.host.candidates
         if candidates is not None:
             given = given | self._told(candidates)
+        state.tally.pages += 1
         if state.policy is not None and state.context is not None:
             try:
                 limits = state.limited(given)
                 if limits is None:
+                    state.tally.failed += 1
                     others = {i: self._unlimited(state, t, given) for i, t in enumerate(ids)}
                     return SelectorPage(ids, None, others, None, {})
                 page = state.policy.select_page(state.context, ids, limits=limits)
@@ -220,6 +230,7 @@ class Selector:
                 return SelectorPage(ids, page, others, state.record, limits.candidates)
             except Exception as error:
                 self._note("page", error)
+        state.tally.failed += 1
         others = {i: self._fallback(state, title, given) for i, title in enumerate(ids)}
         return SelectorPage(ids, None, others, None, {})
 
@@ -246,7 +257,7 @@ class Selector:
         except Exception:  # noted above
             return {}
 
-    def _unknown(self, state: _State, title: str, candidates: dict[str, Told]) -> Choice:
+    def _unknown(self, state: SelectorState, title: str, candidates: dict[str, Told]) -> Choice:
         """For a title that the bundle does not have: one of the host's artworks, all alike."""
         assert state.policy is not None  # noqa: S101 - has just decided
         assert state.context is not None  # noqa: S101 - likewise
@@ -258,14 +269,14 @@ class Selector:
         decision._origin = state.record
         return decision
 
-    def _unlimited(self, state: _State, title: str, candidates: dict[str, Told]) -> Choice:
+    def _unlimited(self, state: SelectorState, title: str, candidates: dict[str, Told]) -> Choice:
         """Where the policy cannot tell what may be shown: nothing of its own titles."""
         assert state.policy is not None  # noqa: S101 - it is what cannot tell
         if title in state.policy.titles:
             return HostDecision(title, None, "none", policy=state.policy)
         return self._unknown(state, title, candidates)
 
-    def _fallback(self, state: _State, title: str, candidates: dict[str, Told]) -> Choice:
+    def _fallback(self, state: SelectorState, title: str, candidates: dict[str, Told]) -> Choice:
         """The first artwork that may be shown; nothing is drawn, so it has no propensity."""
         policy = state.policy
         try:

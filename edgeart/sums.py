@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The checksum of bundles and segments, and the hash of titles, by the compiled core."""
+"""The checksum of bundles and segments, and hashes of titles and units, by the compiled core."""
 
 # The modules of this package share its private names.
 # ruff: noqa: SLF001
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from edgeart.policy import Policy
 
+_BUCKETS = 10_000
 _TITLE_DOMAIN = int.from_bytes(b"ea-title", "little")
 
 
@@ -21,3 +22,11 @@ def title_hash(title: str) -> int:
     """The u64 by which a bundle knows a title (native/spec/decision.md §2.2)."""
     key = title.encode()
     return int(Policy._lib.ea_hash(_TITLE_DOMAIN, 0, key, len(key)))
+
+
+def bucket(domain: str, unit: int, salt: str) -> int:
+    """Which of 10,000 buckets a unit falls into (native/spec/sync.md §4)."""
+    key = salt.encode("utf-8", "surrogatepass")
+    number = int.from_bytes(domain.encode(), "little")
+    hashed: int = Policy._lib.ea_hash(unit, number, key, len(key))
+    return hashed * _BUCKETS >> 64

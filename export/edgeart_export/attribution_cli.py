@@ -102,7 +102,7 @@ def register(commands: Any) -> None:
     )
     sub.add_argument(
         "--now",
-        type=_moment,
+        type=moment,
         help="decide as of this moment, such as 2026-01-31T06:00:00Z (default: the clock)",
     )
     sub.add_argument(
@@ -185,7 +185,8 @@ def _duration(text: str) -> timedelta:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
+    """A moment on the command line, UTC where it names no zone."""
     try:
         # Python 3.10 does not know the Z.
         value = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 import edgeart
 
+from .compare import against
 from .errors import ModelError
 from .examples import extreme, sample, typical
 from .model import PolicyModel
@@ -26,8 +27,10 @@ from .quantize import (
     quantize_layer,
     quantize_rows,
     relative_error,
+    stable_rows,
 )
 from .schema import FeatureSchema, Values
+from .stable import Previous, Stability
 from .tower import Layer, Rows
 from .wire import Body, WireLayer, WireVariances, document
 
@@ -35,6 +38,8 @@ MAX_VECTORS = 64
 MAX_CONTEXT_BYTES = 65_536
 COMPARED = 256
 """Contexts that i8 rows are compared with f32 rows on, where the caller gives none."""
+MAX_FLIPS = 0.02
+"""Codes of an earlier bundle are not kept where more titles than this share would flip."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class Written:
     score_error: float
     variance_error: float | None
     layers: tuple[WrittenLayer, ...]
+    stability: Stability | None = None
 
 
 @dataclass(frozen=True)
@@ -72,23 +78,31 @@ class WrittenLayer:
 
 
 def bundle_bytes(
-    model: PolicyModel, *, rows: Rows = "i8", vectors: Sequence[Values] | None = None
+    model: PolicyModel,
+    *,
+    rows: Rows = "i8",
+    vectors: Sequence[Values] | None = None,
+    stable: bytes | None = None,
 ) -> bytes:
     """The bundle of a model: the same bytes for the same arguments, checked by edgeart itself.
 
     rows: `i8` is the form to ship, `f32` the reference. vectors: contexts of the test vectors
     inside (at most 64); None takes the empty, a typical and two extreme ones made from the schema.
-    The format is the lowest that can say it all.
+    The format is the lowest that can say it all. stable: an earlier bundle of the policy, whose i8
+    codes are kept where they will do (`quantize.stable_rows`).
 
     Raises ModelError; edgeart.ContextError where a context of `vectors` cannot be encoded.
     """
     if rows not in ("i8", "f32"):
         raise ModelError(f"rows must be 'i8' or 'f32', not {rows!r}")
+    if stable is not None and rows != "i8":
+        raise ModelError("f32 rows have no codes that could be kept; leave `stable` out")
     contexts = [packed(values) for values in _default_vectors(model.schema, vectors)]
+    body = _body(model, rows, None if stable is None else Previous(stable, model))
     # The hashes come from what edgeart computes over the same policy without test vectors.
-    policy = edgeart.Policy.from_bytes(_document(model, rows, []))
+    policy = edgeart.Policy.from_bytes(document(body))
     hashes = [policy.context(context, seed=0).hash for context in contexts]
-    data = _document(model, rows, list(zip(contexts, hashes, strict=True)))
+    data = document(dataclasses.replace(body, vectors=list(zip(contexts, hashes, strict=True))))
     held = edgeart.Policy.from_bytes(data).verify()
     if held != len(contexts):
         raise ModelError(f"edgeart ran {held} test vectors of {len(contexts)} that were written")
@@ -102,18 +116,36 @@ def write_bundle(
     rows: Rows = "i8",
     vectors: Sequence[Values] | None = None,
     contexts: Iterable[Values] | None = None,
+    stable: bytes | None = None,
 ) -> Written:
     """Writes `bundle_bytes` to `path`, which holds either the old or the new bundle at any time.
 
     contexts: what i8 rows are compared with f32 rows on; give real ones where there are any, for
-    None are 256 random ones drawn from the schema. Raises as `bundle_bytes`, and OSError.
+    None are 256 random ones drawn from the schema. stable: as for `bundle_bytes`; not followed
+    where the rows would then flip more than MAX_FLIPS against f32 rows. Raises as `bundle_bytes`,
+    and OSError.
     """
     data = bundle_bytes(model, rows=rows, vectors=vectors)
-    if contexts is None:
-        contexts = sample(model.schema, COMPARED, seed=0)
+    body = _body(model, rows, None)
+    contexts = list(sample(model.schema, COMPARED, seed=0) if contexts is None else contexts)
     flips, error, compared = compare_rows(model, edgeart.Policy.from_bytes(data), contexts)
+    stability = None
+    if stable is not None:
+        previous = Previous(stable, model)
+        kept = bundle_bytes(model, rows=rows, vectors=vectors, stable=stable)
+        anew, policy = (edgeart.Policy.from_bytes(each) for each in (data, kept))
+        found = compare_rows(model, policy, contexts)
+        stable_body = _body(model, rows, previous)
+        stability = Stability(
+            previous=previous.sequence,
+            kept=previous.kept(stable_body.weights),
+            fresh=previous.kept(body.weights),
+            flips=against(anew, policy, contexts, model.title_rows().values())[0],
+            used=found[0] <= max(MAX_FLIPS, flips),
+        )
+        if stability.used:
+            data, body, (flips, error, compared) = kept, stable_body, found
     write_atomically(Path(path), data)
-    body = _body(model, rows)
     return Written(
         path=Path(path),
         size=len(data),
@@ -127,6 +159,7 @@ def write_bundle(
         score_error=error,
         variance_error=_variance_error(model, body),
         layers=tuple(map(_written_layer, model.tower, body.tower)),
+        stability=stability,
     )
 
 
@@ -135,39 +168,20 @@ def compare_rows(
 ) -> tuple[float, float, int]:
     """Flips, largest score error and number of contexts of `policy` against f32 rows and layers."""
     plain = [dataclasses.replace(layer, rows="f32") for layer in model.tower]
-    exact = edgeart.Policy.from_bytes(_document(dataclasses.replace(model, tower=plain), "f32", []))
-    starts = np.array([rows.start for rows in model.title_rows().values()], dtype=np.intp)
-    flips, error, count = 0, 0.0, 0
-    for values in contexts:
-        count += 1
-        if len(starts):
-            wanted, got = (
-                np.asarray(p.scores(p.context(values, seed=0)), dtype=np.float32)
-                for p in (exact, policy)
-            )
-            error = max(error, float(np.abs(wanted.astype(np.float64) - got).max()))
-            flips += int((_best(wanted, starts) != _best(got, starts)).sum())
-    return flips / max(1, count * len(starts)), error, count
+    body = _body(dataclasses.replace(model, tower=plain), "f32", None)
+    exact = edgeart.Policy.from_bytes(document(body))
+    return against(exact, policy, contexts, model.title_rows().values())
 
 
-def _best(scores: npt.NDArray[np.float32], starts: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-    """The first row of each title's largest score."""
-    largest = np.maximum.reduceat(scores, starts)
-    counts = np.diff(np.append(starts, len(scores)))
-    winners = np.flatnonzero(scores == np.repeat(largest, counts))
-    return winners[np.searchsorted(winners, starts)]
-
-
-def _document(model: PolicyModel, rows: Rows, vectors: Sequence[tuple[bytes, int]]) -> bytes:
-    return document(dataclasses.replace(_body(model, rows), vectors=vectors))
-
-
-def _body(model: PolicyModel, rows: Rows) -> Body:
-    """All of a bundle but its test vectors."""
+def _body(model: PolicyModel, rows: Rows, previous: Previous | None) -> Body:
+    """All of a bundle but its test vectors. previous: codes to stay with where they will do."""
     weights: npt.NDArray[np.generic] = model.weights
     scales = np.zeros(0, dtype=np.float32)
     if rows == "i8":
-        weights, scales = quantize_rows(model.weights)
+        kept = previous.rows() if previous else None
+        weights, scales = (
+            stable_rows(model.weights, *kept) if kept else quantize_rows(model.weights)
+        )
     body = Body(
         features=model.schema.features,
         k=model.k,
@@ -188,7 +202,8 @@ def _body(model: PolicyModel, rows: Rows) -> Body:
         masks=model.sets,
     )
     if model.uses_variance and model.variance is not None:
-        variances = WireVariances(*encode_variances(model.variance))
+        codes = previous.variances() if previous else None
+        variances = WireVariances(*encode_variances(model.variance, codes))
         body = dataclasses.replace(body, variances=variances)
     return body
 

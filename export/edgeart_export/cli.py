@@ -19,6 +19,7 @@ from .errors import ExportError
 from .evaluate import evaluate, logged_value
 from .explorers import Explorer, parse_explorer
 from .onnx import write_onnx
+from .publish import cli as publish_cli
 from .rewards import CrossFitted, GivenModel, RewardModel
 from .store import load_model, save_model
 from .trainers import LinearTrainer
@@ -114,7 +115,13 @@ def _export(options: argparse.Namespace) -> int:
         "attributes": list(model.attributes),
     }
     if options.bundle:
-        written = write_bundle(model, options.bundle, rows=options.rows, contexts=contexts)
+        written = write_bundle(
+            model,
+            options.bundle,
+            rows=options.rows,
+            contexts=contexts,
+            stable=options.stable_codes.read_bytes() if options.stable_codes else None,
+        )
         report["bundle"] = {**dataclasses.asdict(written), "path": str(written.path)}
         report["compared_on"] = str(options.contexts or "random contexts drawn from the schema")
     if options.onnx:
@@ -230,6 +237,7 @@ def _parser() -> argparse.ArgumentParser:
 
     collector_cli.register(commands)
     attribution_cli.register(commands)
+    publish_cli.register(commands)
 
     train = command(
         "train",
@@ -263,6 +271,13 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--bundle", type=Path, help="bundle to write")
     export.add_argument("--onnx", type=Path, help="ONNX file to write")
     export.add_argument("--rows", choices=("i8", "f32"), default="i8", help="default i8")
+    export.add_argument(
+        "--stable-codes",
+        type=Path,
+        metavar="PREVIOUS",
+        help="keep the i8 codes of this earlier bundle of the policy while its weights stay within "
+        ".75 of a step of them: smaller deltas",
+    )
     export.add_argument(
         "--explorer", type=_explorer, help="such as greedy:floor=0.01 (default: the model's)"
     )

@@ -22,3 +22,7 @@ class ModelError(ExportError, ValueError):
 
 class DataError(ExportError, ValueError):
     """Logged data cannot be read or used; says where. Raised by `obd`, trainers and `evaluate`."""
+
+
+class PublishError(ExportError, ValueError):
+    """A repository, key or bundle cannot be used as asked. Raised by `edgeart_export.publish`."""

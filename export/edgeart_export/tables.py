@@ -103,8 +103,25 @@ def exported(report: Report) -> None:
             f"  against f32 weights on {b['contexts']} contexts ({report['compared_on']}): "
             f"{100 * b['flips']:.2f} % greedy flips, largest score error {b['score_error']:.2g}"
         )
+        if b["stability"]:
+            _stability(b["stability"])
     if "onnx" in report:
         print(f"{report['onnx']['path']}: {report['onnx']['size']} bytes")
+
+
+def _stability(found: Report) -> None:
+    """What --stable-codes did."""
+    if found["used"]:
+        print(
+            f"  codes as in sequence {found['previous']}: {100 * found['kept']:.1f} % "
+            f"({100 * found['fresh']:.1f} % if rounded anew); {100 * found['flips']:.2f} % flips "
+            f"against codes rounded anew"
+        )
+    else:
+        print(
+            f"  codes of sequence {found['previous']} were not kept: too many flips against f32 "
+            f"weights; all are rounded anew"
+        )
 
 
 def evaluated(report: Report) -> None:

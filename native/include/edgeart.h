@@ -268,8 +268,8 @@ EA_API int32_t ea_policy_open(ea_policy *policy, size_t size, const void *bytes,
                               uint64_t *offset);
 
 /* Computes with this kernel (EA_KERNEL_…; 0: the best there is), for tests and measurements:
-   results are the same. While no other thread uses the policy. EA_OK, EA_E_ARGUMENT, or EA_E_UNSUPPORTED
-   where this processor or build has no such kernel. */
+   results are the same. While no other thread uses the policy. EA_OK, EA_E_ARGUMENT, or
+   EA_E_UNSUPPORTED where this processor or build has no such kernel. */
 EA_API int32_t ea_policy_use(ea_policy *policy, uint32_t kernel);
 
 /* Runs the bundle's test vectors: bundle.md §7. context: memory as for ea_context_encode, left

@@ -20,7 +20,11 @@ typedef int64_t hl __attribute__((vector_size(8 * HALF)));
 typedef uint64_t hu __attribute__((vector_size(8 * HALF)));
 typedef uint64_t hu_at __attribute__((vector_size(8 * HALF), aligned(8), may_alias));
 
+#if defined(__OPTIMIZE__)
 #define INLINE static inline __attribute__((always_inline)) TARGET
+#else /* where each copy of a variable has a place of its own, frames would pass 32 KiB */
+#define INLINE static inline TARGET
+#endif
 
 INLINE vf all_of(float x) {
     return x - (vf){0};

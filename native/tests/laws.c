@@ -101,6 +101,20 @@ static const char *propensities(seen *s) {
     return wrong;
 }
 
+/* Another scorer's propensities, of the policy's own numbers, are the policy's. */
+static const char *scored(const seen *s) {
+    ea_candidate *again = block(s->count * sizeof *again);
+    uint32_t count, total;
+    const char *wrong = 0;
+    if (ea_propensities_scored(s->policy, s->context, s->title, s->scores, s->variances,
+                               s->limits, again, s->count, &count, &total) ||
+        count != s->count || total != s->total ||
+        memcmp(again, s->candidates, s->count * sizeof *again))
+        wrong = "another scorer's propensities of the same numbers are the same";
+    free(again);
+    return wrong;
+}
+
 static const char *selected(const seen *s) {
     ea_decision d, again;
     const ea_candidate *chosen = 0;
@@ -177,6 +191,7 @@ const char *breaks_a_law(const ea_policy *policy, const ea_context *context, uin
     s.candidates = block(s.count * sizeof *s.candidates);
     const char *wrong = measure(&s, info.artworks);
     if (!wrong) wrong = propensities(&s);
+    if (!wrong) wrong = scored(&s);
     if (!wrong) wrong = selected(&s);
     if (!wrong) wrong = fallen_back(&s);
     free(s.scores);

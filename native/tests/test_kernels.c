@@ -145,6 +145,9 @@ static void extremes(void) {
                                                            : exp2(-20 + 40 * random_unit(&state));
         uint32_t anchor =
             ea__explore(portable, &e, e.parameter, scores, variances, some, wanted);
+        uint64_t sum = 0;
+        for (uint32_t i = 0; i < some; i++) sum += wanted[i];
+        CHECK_EQ(sum, EA_TOTAL);
         for (unsigned k = 0; k < count; k++) {
             CHECK_EQ(ea__explore(kernels[k], &e, e.parameter, scores, variances, some, found),
                      anchor);
@@ -163,7 +166,12 @@ static void checksums(void) {
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         for (size_t offset = 0; offset < 4; offset++) {
             uint32_t start = (uint32_t)next_random(&state);
-            uint32_t wanted = ea__crc_by_eights(start, bytes + offset, sizes[i]);
+            uint32_t wanted = ea__crc_by_eights(start, bytes + offset, sizes[i]), crc = start;
+            for (size_t j = 0; j < sizes[i]; j++) { /* bit by bit: bundle.md §2 */
+                crc ^= bytes[offset + j];
+                for (unsigned b = 0; b < 8; b++) crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
+            }
+            CHECK_EQ(wanted, crc);
             for (unsigned k = 0; k < count; k++)
                 CHECK_EQ(kernels[k]->crc(start, bytes + offset, sizes[i]), wanted);
         }

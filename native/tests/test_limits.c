@@ -271,6 +271,25 @@ static void other_scorers(void) {
         if (i < 3) CHECK(!memcmp(&same, &untouched, sizeof same));
     }
     ea_limits nowhere = {.struct_size = sizeof nowhere, .excluded_size = 1};
+    ea_candidate c[32];
+    uint32_t total;
+    CHECK_EQ(ea_propensities_scored(f.policy, f.context, title, s, v, 0, c, 32, &count, &total),
+             EA_OK);
+    CHECK_EQ(total, EA_TOTAL);
+    for (uint32_t i = 0; i < count; i++) CHECK(c[i].row == first + i && c[i].score == s[i]);
+    s[0] = NAN;
+    CHECK_EQ(ea_propensities_scored(f.policy, f.context, title, s, v, 0, c, 32, 0, 0), EA_E_RANGE);
+    s[0] = .5f;
+    CHECK_EQ(ea_propensities_scored(f.policy, f.context, title, s, 0, 0, c, 32, 0, 0),
+             EA_E_ARGUMENT);
+    CHECK_EQ(ea_propensities_scored(f.policy, f.context, title, 0, v, 0, c, 32, 0, 0),
+             EA_E_ARGUMENT);
+    CHECK_EQ(ea_propensities_scored(f.policy, f.context, title, s, v, 0, 0, 32, 0, 0),
+             EA_E_ARGUMENT);
+    CHECK_EQ(ea_propensities_scored(f.policy, f.context, title, s, v, 0, c, 1, 0, 0),
+             EA_E_CAPACITY);
+    CHECK_EQ(ea_propensities_scored(f.policy, f.context, TITLES, s, v, 0, c, 32, 0, 0),
+             EA_E_TITLE);
     CHECK_EQ(ea_select_scored(f.policy, f.context, title, s, 0, 0, &d), EA_E_ARGUMENT);
     CHECK_EQ(ea_select_scored(f.policy, f.context, title, 0, v, 0, &d), EA_E_ARGUMENT);
     CHECK_EQ(ea_select_scored(f.policy, f.context, title, s, v, 0, 0), EA_E_ARGUMENT);

@@ -19,6 +19,7 @@ from .generate_contexts import context_vectors
 from .generate_decisions import explore_vectors, policy_vectors
 from .generate_format2 import format2_vectors, math_vectors, uncertain_vectors
 from .generate_hostile import hostile_vectors
+from .generate_sync import sync_vectors
 from .hexed import hex32, hex64
 from .siphash import H, domain, draw_key, title_hash
 
@@ -77,6 +78,7 @@ FILES: dict[str, Callable[[], dict[str, Any]]] = {
     "policy.json": policy_vectors,
     "policy2.json": format2_vectors,
     "hostile.json": hostile_vectors,
+    "sync.json": sync_vectors,
 }
 
 
