@@ -23,7 +23,7 @@ from edgeart.errors import (
     UnknownTitleError,
     VectorError,
 )
-from edgeart.policy import Policy, crc32c, title_hash
+from edgeart.policy import Policy
 from edgeart.titles import Titles
 
 TYPE_CHECKING = False
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from edgeart.limits import Limits
     from edgeart.repeat import Repetition
     from edgeart.selector import Selector
+    from edgeart.sums import crc32c, title_hash
     from edgeart.types import (
         Candidates,
         Cell,
@@ -98,6 +99,8 @@ _LATER = {
     "Selector": "edgeart.selector",
     "UploadStatus": "edgeart.upload",
     "Uploader": "edgeart.upload",
+    "crc32c": "edgeart.sums",
+    "title_hash": "edgeart.sums",
 }
 
 

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import accumulate
 
 from edgeart.context import Context, pack, refusal
@@ -48,12 +49,14 @@ _select: Any = lib.edgeart_select
 _artwork: Any = lib.edgeart_artwork
 _unpack: Any = ffi.unpack
 _select_within: Any = lib.edgeart_select_within
+if sys.implementation.name == "pypy":
+    from edgeart.pypy import raising
+
+    _select, _select_within = raising(_select), raising(_select_within)
 _new = object.__new__
 _NONE: int = lib.EA_NONE
 
 _LARGEST = 1 << 30  # bytes of a bundle (native/spec/bundle.md §2)
-_BUCKETS = 10_000
-_TITLE_DOMAIN = int.from_bytes(b"ea-title", "little")
 _REPORT_SIZE = ffi.sizeof("ea_report")
 
 _REASONS = {
@@ -203,7 +206,9 @@ class Policy(Described):
             self._index(title)  # raises for what is no title at all
             self._handle_of(context)  # and this for what is no context
             raise
-        if not record.total:
+        except LookupError:
+            record = None
+        if record is None:  # outside of the block, or what _selected raises would mention it
             return self._selected(context, title, limits)
         # As Decision(self, title, record) does, without the call of its __init__.
         decision = _new(Decision)
@@ -337,25 +342,6 @@ class Policy(Described):
     def _copied(self, record: Any) -> Any:
         """A record of its own, which outlives the page it was on."""
         return _allocate(_DECISION, record)
-
-
-def crc32c(data: bytes | bytearray | memoryview) -> int:
-    """CRC-32C of the bytes, as bundles and feedback segments carry it."""
-    memory = ffi.from_buffer(data)
-    return int(lib.ea_crc32c(0, memory, len(memory)))
-
-
-def title_hash(title: str) -> int:
-    """The u64 by which a bundle knows a title (native/spec/decision.md §2.2)."""
-    key = title.encode()
-    return int(lib.ea_hash(_TITLE_DOMAIN, 0, key, len(key)))
-
-
-def bucket(domain: str, unit: int, salt: str) -> int:
-    """Which of 10,000 buckets a unit falls into (native/spec/sync.md §4)."""
-    key = salt.encode("utf-8", "surrogatepass")
-    hashed: int = lib.ea_hash(unit, int.from_bytes(domain.encode(), "little"), key, len(key))
-    return hashed * _BUCKETS >> 64
 
 
 def _aligned(size: int, alignment: int) -> tuple[Any, Any]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from edgeart import segments
 from edgeart.errors import LogBusyError, SyncError
-from edgeart.policy import bucket
+from edgeart.sums import bucket
 from edgeart.sync import files, schedule
 from edgeart.sync.machine import Machine
 from edgeart.sync.offers import LARGEST_DENY, read_deny

@@ -8,7 +8,7 @@ import struct
 
 import msgpack
 
-from edgeart.policy import crc32c
+from edgeart.sums import crc32c
 from edgeart.sync import files
 
 TYPE_CHECKING = False

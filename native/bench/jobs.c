@@ -47,6 +47,7 @@ static home bare, i8, f32; /* bare: no cells, no variances, as most homepages */
 static uint32_t all_titles[TITLES];
 static ea_decision decisions[TITLES];
 static buffer map;
+static uint8_t *some_memory; /* to measure bandwidth with */
 
 /* Of what a trained homepage has: scores that differ by about .05 between the artworks of a title,
    and artworks that were shown 30 to 10,000 times, so that standard errors are .005 to .1. */
@@ -129,6 +130,7 @@ void free_homes(void) {
         buffer_free(&homes[h]->bundle);
     }
     buffer_free(&map);
+    free(some_memory);
 }
 
 /* ---- the jobs ---- */
@@ -182,32 +184,40 @@ static void run_shown(const job *j) {
         REQUIRE(!ea_segment_shown(&segment, j->policy, &decision, 0, i / 40, i % 40, 1000 + i));
 }
 
-/* Every byte of a table and nothing else, as wide as the processor has it: no page is faster. */
+/* Every byte of a table and nothing else, as wide as AVX2 has it: no page can be faster. Sums that
+   have names: an array of them would be kept in memory, and the loop take twice as long. */
 #if defined(__x86_64__)
 __attribute__((target("avx2"))) static void read_wide(const uint8_t *p, size_t size) {
-    __m256i sums[8];
-    for (int i = 0; i < 8; i++) sums[i] = _mm256_setzero_si256();
-    for (size_t at = 0; at + 256 <= size; at += 256)
-        for (int i = 0; i < 8; i++)
-            sums[i] = _mm256_xor_si256(
-                sums[i], _mm256_loadu_si256((const __m256i *)(const void *)(p + at + 32 * i)));
-    for (int i = 1; i < 8; i++) sums[0] = _mm256_xor_si256(sums[0], sums[i]);
-    sink += (uint64_t)_mm256_extract_epi64(sums[0], 0);
+#define AT(i) _mm256_loadu_si256((const __m256i *)(const void *)(p + 32 * (i)))
+    __m256i a = _mm256_setzero_si256(), b = a, c = a, d = a;
+    for (const uint8_t *end = p + size / 256 * 256; p < end; p += 256) {
+        a = _mm256_or_si256(a, AT(0)), b = _mm256_or_si256(b, AT(1));
+        c = _mm256_or_si256(c, AT(2)), d = _mm256_or_si256(d, AT(3));
+        a = _mm256_or_si256(a, AT(4)), b = _mm256_or_si256(b, AT(5));
+        c = _mm256_or_si256(c, AT(6)), d = _mm256_or_si256(d, AT(7));
+    }
+#undef AT
+    a = _mm256_or_si256(_mm256_or_si256(a, b), _mm256_or_si256(c, d));
+    sink += (uint64_t)_mm256_extract_epi64(a, 0);
 }
 #endif
 
-static void run_read(const job *j) {
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2")) {
-        read_wide(j->table, j->size);
-        return;
+static void read_narrow(const uint8_t *bytes, size_t size) {
+    const uint64_t *p = (const uint64_t *)(const void *)bytes;
+    uint64_t a = 0, b = 0, c = 0, d = 0;
+    for (size_t i = 0; i + 4 <= size / 8; i += 4) {
+        a |= p[i], b |= p[i + 1];
+        c |= p[i + 2], d |= p[i + 3];
     }
+    sink += a | b | c | d;
+}
+
+static void run_read(const job *j) {
+    void (*read)(const uint8_t *, size_t) = read_narrow;
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2")) read = read_wide;
 #endif
-    const uint64_t *p = j->table;
-    uint64_t sums[8] = {0};
-    for (size_t i = 0; i + 8 <= j->size / 8; i += 8)
-        for (size_t l = 0; l < 8; l++) sums[l] ^= p[i + l];
-    for (size_t l = 0; l < 8; l++) sink += sums[l];
+    for (unsigned i = 0; i < j->repeat; i++) read(j->table, j->size);
 }
 
 /* ---- the list ---- */
@@ -238,11 +248,27 @@ int add_kernel(jobs *all, unsigned kernel) {
     return 1;
 }
 
+/* A size for each level of most processors' caches, and one for none: their bandwidth. */
+#define MOST_READ ((size_t)128 << 20)
+static const size_t reads[] = {32 << 10, 512 << 10, 8 << 20, MOST_READ};
+
+/* What a page has to read: weights, scales and biases, which lie one behind the other. */
+static void set_table(job *j, const void *weights) {
+    j->table = weights;
+    j->size = (size_t)((const uint8_t *)(j->policy->bias + ROWS) - (const uint8_t *)weights);
+}
+
 void add_common(jobs *all, unsigned k) {
     job *j = add(all, run_read, 1, &bare, k, 0, "read the table once, i8");
-    j->table = j->policy->weights_i8, j->size = (size_t)ROWS * K;
+    set_table(j, j->policy->weights_i8);
     j = add(all, run_read, 1, &f32, k, 0, "read the table once, f32");
-    j->table = j->policy->weights_f32, j->size = (size_t)ROWS * K * sizeof(float);
+    set_table(j, j->policy->weights_f32);
+    for (unsigned i = 0; i < sizeof reads / sizeof *reads; i++) {
+        if (!some_memory) memset(some_memory = aligned(MOST_READ), 1, MOST_READ);
+        unsigned repeat = (unsigned)(MOST_READ / 8 / reads[i] + 1);
+        j = add(all, run_read, repeat, &bare, k, 0, "read %zu KiB", reads[i] >> 10);
+        j->table = some_memory, j->size = reads[i];
+    }
     add(all, run_find, 100, &bare, k, 0, "find a title");
     add(all, run_encode, 100, &bare, k, 0, "encode 31 numbers");
     add(all, run_shown, 100, &bare, k, 0, "append an impression");

@@ -149,6 +149,11 @@ INLINE hw first_of(uint32_t left) {
 #endif
 }
 
+/* 0 behind the first `left`: what is read there may fit no integer. */
+INLINE hd first_reals(hd x, uint32_t left) {
+    return (hd)(__builtin_convertvector((hi)first_of(left), hl) & (hl)x);
+}
+
 INLINE uint32_t sum_of(hw v) {
 #if LANES == 8
     typedef uint64_t pairs __attribute__((vector_size(16)));
@@ -165,7 +170,8 @@ INLINE uint32_t squarecb_inline(const float *scores, uint32_t count, double most
     double k = (double)(int32_t)count;
     for (uint32_t i = 0; i < count; i += HALF) {
         hd p = 1 / (k + gamma * gaps(scores + i, most)); /* at most 1/2: there are two or more */
-        hw found = (hw)__builtin_convertvector(p * mass, hi) + floor;
+        hd product = first_reals(p * mass, count - i);
+        hw found = (hw)__builtin_convertvector(product, hi) + floor;
         found &= first_of(count - i);
         *(hw_at *)(n + i) = found;
         sums += found;
@@ -184,7 +190,8 @@ TARGET static uint32_t shares(const double *e, uint32_t count, double total,
     uint32_t floor = measure->floor;
     double mass = measure->mass;
     for (uint32_t i = 0; i < count; i += HALF) {
-        hw found = units(*(const hd_at *)(e + i) / total, floor, mass);
+        hd p = first_reals(*(const hd_at *)(e + i) / total, count - i);
+        hw found = units(p, floor, mass);
         *(hw_at *)(n + i) = found;
         sums += found & first_of(count - i);
     }

@@ -29,6 +29,7 @@ static int lay_out(double scale, const float *scores, const float *variances, ui
         double r = deviation[i];
         if (r < most / 32) r = most / 32;
         if (r < least) least = r;
+        if (a == 0 || -gap - 3.5 * r > low) low = -gap - 3.5 * r;
         if (a == 0 || 4.5 * r - gap > high) high = 4.5 * r - gap;
         g->gap[a] = ea__tiny((float)(gap / most));
         g->inverse[a] = (float)(most / r);

@@ -264,6 +264,7 @@ static void arguments(void) {
     CHECK_EQ(ea_select(0, f.context, 0, 0, d), EA_E_ARGUMENT);
     CHECK_EQ(ea_select_page(f.policy, f.context, 0, 0, 0, 0), EA_OK);
     CHECK_EQ(ea_select_page(f.policy, f.context, 0, 1, 0, d), EA_E_ARGUMENT);
+    CHECK_EQ(ea_select_page(f.policy, f.context, titles, 1, 0, 0), EA_E_ARGUMENT);
     memset(d, 0, sizeof d);
     CHECK_EQ(ea_select_page(f.policy, f.context, titles, 3, 0, d), EA_E_TITLE);
     CHECK(d[0].title == 1 && d[0].total && !d[1].total && !d[2].total);

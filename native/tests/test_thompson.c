@@ -65,11 +65,14 @@ static int expected_p(double alpha, const float *s, const float *v, uint32_t cou
     }
     if (most == 0) return 0;
     double least = INFINITY;
+    low = -INFINITY;
     for (uint32_t i = 0; i < count; i++) {
         if (!is_alive[i]) continue;
         r[i] = fmax(sigma[i], most / 32);
         least = fmin(least, r[i]);
-        volatile double width = 4.5 * r[i];
+        volatile double width = 3.5 * r[i];
+        low = fmax(low, -g[i] - width);
+        width = 4.5 * r[i];
         high = fmax(high, -g[i] + width);
     }
     double blocks = fmin(32, fmax(2, ceil((high - low) / (8 * least))));

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import edgeart
-from edgeart.policy import crc32c
+from edgeart.sums import crc32c
 from tests.support.bundles import FULL, TITLES, bundle
 
 SELECTS = 200_000

@@ -176,3 +176,11 @@ def test_ucb_is_greedy_for_the_certain(beliefs: list[tuple[float, float]], beta:
     scores = [score for score, _ in beliefs]
     ucb = integers(Explorer("ucb", 0.01, beta), scores, [0.0] * len(scores))
     assert ucb == integers(Explorer("greedy", 0.01), scores)
+
+
+@pytest.mark.parametrize("sure", [0.0, 1e-6, 1e-3, 1 / 64])
+def test_a_candidate_far_surer_than_another_keeps_its_share(sure: float) -> None:
+    """Counted as 32 times surer, it must not lose mass at the end of the grid."""
+    # P(N(0, 1) > 0.01), the other being all but fixed at 0.01
+    wanted = math.erfc(0.01 / math.sqrt(2)) / 2
+    assert best_probabilities([0.01, 0.0], [1.0, sure])[0] == pytest.approx(wanted, abs=3e-3)

@@ -54,6 +54,7 @@ def grid(gaps: Sequence[float], sigmas: Sequence[float]) -> Grid | None:
     if sigma_max == 0:
         return None
     r = tuple(max(sigmas[i], sigma_max / 32) for i in alive)
+    low = max(-gaps[i] - 3.5 * its for i, its in zip(alive, r, strict=True))
     high = max(-gaps[i] + 4.5 * its for i, its in zip(alive, r, strict=True))
     blocks = min(max(math.ceil((high - low) / (8 * min(r))), 2), 32)
     return Grid(low, high, blocks, alive, sigma_max, r)

@@ -20,7 +20,7 @@ import pytest
 
 import edgeart
 import edgeart.sync.installation
-from edgeart.policy import bucket, crc32c
+from edgeart.sums import bucket, crc32c
 from edgeart.sync.serving import reads_format
 from edgeart.sync.state import Slots
 from tests.device.sync.conftest import FACTORY, FIRST, SECOND, Device
