@@ -12,6 +12,7 @@ from pathlib import Path
 from typing_extensions import assert_type  # in typing from Python 3.11 on
 
 import edgeart
+import edgeart.sync
 
 policy = edgeart.Policy.open("policy.edgeart")
 assert_type(policy, edgeart.Policy)
