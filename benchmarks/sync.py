@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import statistics
 import sys
 import tempfile
@@ -22,6 +23,7 @@ import time
 import tracemalloc
 from email.utils import formatdate
 from hashlib import sha256
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -68,15 +70,15 @@ def nginx(server: FileServer) -> None:
 class Fleet:
     """One device of ours and one of python-tuf's."""
 
-    def __init__(self, folder: Path, server: FileServer, repository: Repository) -> None:
-        self.folder, self.server, self.repository = folder, server, repository
+    def __init__(self, folder: Path, url: str, repository: Repository) -> None:
+        self.folder, self.url, self.repository = folder, url, repository
         (folder / "factory").write_bytes(policy_bundle(10))
         (folder / "tuf").mkdir()
 
     def ours(self) -> tuple[float, Any]:
         """Seconds of a check, and its status. The state is read from the disk and written back."""
         syncer = Syncer(
-            self.folder / "sync", self.server.url, root=self.repository.anchor,
+            self.folder / "sync", self.url, root=self.repository.anchor,
             policies={"row": self.folder / "factory"}, unit=7, swap=lambda *_: None,
         )  # fmt: skip
         syncer.installed.state.asked = 0.0  # less than five seconds ago
@@ -91,7 +93,7 @@ class Fleet:
         """Seconds of a check of python-tuf's client."""
         began = time.perf_counter()
         updater = Updater(
-            str(self.folder / "tuf"), f"{self.server.url}/metadata/",
+            str(self.folder / "tuf"), f"{self.url}/metadata/",
             bootstrap=self.repository.anchor,
         )  # fmt: skip
         updater.refresh()
@@ -105,7 +107,7 @@ def measure_checks(folder: Path, rounds: int) -> dict[str, Any]:
     repository.publish()
     with file_server(repository.files) as server:
         nginx(server)
-        fleet = Fleet(folder, server, repository)
+        fleet = Fleet(folder, server.url, repository)
         first = fleet.ours()[1]
         fleet.ours()
         fleet.pythons()
@@ -162,25 +164,38 @@ def measure_pages(folder: Path, bundle: bytes, seconds: float) -> dict[str, floa
     repository.publish()
     stop = threading.Event()
     checks = [0]
-    with file_server(repository.files) as server:
-        fleet = Fleet(folder, server, repository)
-        fleet.ours()
+    # A process of its own: a server's Python would be in the way of the pages as well.
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    process = multiprocessing.get_context("fork").Process(
+        target=_serve, args=(repository.files, sender), daemon=True
+    )
+    process.start()
+    fleet = Fleet(folder, receiver.recv(), repository)
+    fleet.ours()
 
-        def check() -> None:
-            while not stop.wait(0.02):
-                fleet.ours()
-                checks[0] += 1
+    def check() -> None:
+        while not stop.wait(0.02):
+            fleet.ours()
+            checks[0] += 1
 
-        rest = _pages(selector, titles, seconds)
-        thread = threading.Thread(target=check)
-        thread.start()
-        beside = _pages(selector, titles, seconds)
-        stop.set()
-        thread.join()
+    rest = _pages(selector, titles, seconds)
+    thread = threading.Thread(target=check)
+    thread.start()
+    beside = _pages(selector, titles, seconds)
+    stop.set()
+    thread.join()
+    process.terminate()
     return {
         "p50_at_rest": rest[0], "p999_at_rest": rest[1], "p50_beside": beside[0],
         "p999_beside": beside[1], "checks": checks[0],
     }  # fmt: skip
+
+
+def _serve(files: dict[str, bytes], sender: Connection) -> None:
+    with file_server(files) as server:
+        nginx(server)
+        sender.send(server.url)
+        threading.Event().wait()
 
 
 def _pages(
