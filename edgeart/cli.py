@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command `edgeart`: looks into a bundle, checks it, decides with it and times it."""
+"""The command `edgeart`: looks into bundles and logs, decides, syncs, and times it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import edgeart
 from edgeart.bench import bench
 from edgeart.cli_decide import add_arguments, explain, select
 from edgeart.cli_inspect import inspect
+from edgeart.cli_sync import status, sync, sync_arguments
 from edgeart.errors import BundleError, ContextError, EdgeartError
 from edgeart.explain_view import aligned
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 OK, FAILED, USAGE = 0, 1, 2
 
 _EPILOG = """\
-exit status: 0 it worked, 1 a bundle, title, context or limit was refused or a logged decision does
-not repeat, 2 the command was misused
+exit status: 0 it worked, 1 a bundle, title, context or limit was refused, a logged decision does
+not repeat or a check for newer policies failed, 2 the command was misused
 
 examples:
   edgeart inspect policy.edgeart --title title-7
@@ -37,6 +38,8 @@ examples:
   edgeart bench policy.edgeart --titles 3000 --seconds 5 --json
   edgeart log app/feedback
   edgeart log app/feedback --why 9f0c21d4a5b6e7f8-0000002a --bundle policy.edgeart
+  edgeart sync app --url https://policies.example --root root.json --policy row=row.edgeart
+  edgeart status app
 """
 
 
@@ -49,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.json:
             print(json.dumps(result, ensure_ascii=False, indent=2))
         sys.stdout.flush()
-        if result.get("repeats") is False:
+        if result.get("repeats") is False or result.get("ok") is False:
             return FAILED
     except BrokenPipeError:  # comes from printing: no command writes to a pipe of its own
         # The reader has what it wanted; Python must not try to write the rest at exit.
@@ -75,6 +78,8 @@ def _parser() -> argparse.ArgumentParser:
         ("explain", explain, "which features spoke for the artwork that is chosen"),
         ("bench", _bench, "time a bundle on this machine"),
         ("log", _log, "what a feedback log holds, and why an artwork was shown"),
+        ("sync", sync, "check for newer policies"),
+        ("status", status, "how the sync of an application's directory stands"),
     ):
         command = commands.add_parser(
             name,
@@ -84,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.set_defaults(run=run)
-        command.add_argument("file", help="the log's directory" if name == "log" else "the bundle")
+        command.add_argument("file", help=_FILES.get(name, "the bundle"))
         command.add_argument("--json", action="store_true", help="print JSON, for machines")
         if name in _ARGUMENTS:
             _ARGUMENTS[name](command)
@@ -125,6 +130,12 @@ _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "explain": add_arguments,
     "bench": _bench_arguments,
     "log": _log_arguments,
+    "sync": sync_arguments,
+}
+_FILES = {
+    "log": "the log's directory",
+    "sync": "the application's directory",
+    "status": "the application's directory",
 }
 
 
@@ -145,7 +156,7 @@ def _report(error: Exception, options: argparse.Namespace) -> int:
 
 def _nothing(options: argparse.Namespace, parser: argparse.ArgumentParser) -> dict[str, object]:
     if not options.version:
-        parser.error("name a command: inspect, verify, select, explain, bench or log")
+        parser.error("name a command: inspect, verify, select, explain, bench, log, sync or status")
     print(f"edgeart {edgeart.__version__}")
     return {}
 

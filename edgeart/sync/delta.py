@@ -19,6 +19,7 @@ CODEC = 1
 HEADER_SIZE = 80
 LARGEST_DATA = 65_536  # bytes of one operation
 MOST_OPERATIONS = 65_536
+LARGEST_RESULT = 1 << 30  # bytes
 _INSERT, _COPY, _SUM_OF_BYTES, _SUM_OF_WORDS = 1, 2, 3, 4
 _FED = 16_384  # compressed bytes given to the inflater at a time
 # The thread gives the interpreter away this often, for this many seconds: a page that waits for it
@@ -45,7 +46,7 @@ def apply_delta(
     codec, size = struct.unpack_from("<II", delta, 8)
     if codec != CODEC:
         raise _refused(f"codec {codec}, where this version knows {CODEC}")
-    if (size, delta[48:80]) != (length, digest):
+    if (size, delta[48:80]) != (length, digest) or not 1 <= size <= LARGEST_RESULT:
         raise _refused("it makes another bundle than the one that is wanted")
     if delta[16:48] != sha256(base).digest():
         raise _refused("it starts from another bundle than the one that is here")

@@ -101,9 +101,12 @@ class Fetcher:
 
     def close(self) -> None:
         """Gives the connection up."""
-        connection, self._connection, self._socket = self._connection, None, None
+        connection, self._connection = self._connection, None
+        sock, self._socket = self._socket, None
         if connection is not None:
             connection.close()
+        if sock is not None:  # a handshake that failed has no connection yet
+            sock.close()
 
     def whole(
         self, path: str, limit: int, *, etag: str | None = None, absent: tuple[int, ...] = (404,)
@@ -169,7 +172,8 @@ class Fetcher:
             return self._ask(path, headers)
 
     def _ask(self, path: str, headers: dict[str, str]) -> HTTPResponse:
-        if self._connection is None:
+        # Where an answer ended with the connection http.client has dropped the socket.
+        if self._connection is None or self._connection.sock is None:
             self._connect()
         connection = self._connection
         assert connection is not None  # noqa: S101 - _connect makes it

@@ -42,7 +42,7 @@ class Installation:
     Arguments are those of Syncer. Nothing here raises for what a disk does; `problem` says it.
     """
 
-    def __init__(  # noqa: PLR0913 - keywords, most with a default
+    def __init__(
         self,
         directory: str | os.PathLike[str],
         *,
@@ -53,9 +53,7 @@ class Installation:
         tally: Callable[[str], Tally] | None = None,
         clock: Callable[[], float] = time.time,
         ticks: Callable[[], float] = time.monotonic,
-        only_look: bool = False,
     ) -> None:
-        """only_look: takes no lock and changes nothing."""
         self.directory = os.path.abspath(directory)
         self.problem: SyncError | None = None  # what a disk, or another process, last refused
         self.done: dict[str, Done] = {}  # by policy, what the last check came to
@@ -69,8 +67,7 @@ class Installation:
         self.store = BlobStore(self.directory)
         self.slots = Slots(self.directory)
         self.state, self.minima = State(), Minima()
-        if not only_look:
-            self._take_lock()
+        self._take_lock()
         self.serving = Serving(policies, self.store, swap)
         self._load()
 

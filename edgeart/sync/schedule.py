@@ -25,9 +25,9 @@ def settle(state: State, now: float, source: random.Random) -> None:
     if not 0 < state.due <= now + longest:
         state.due = now + source.uniform(0, state.interval)
     if state.not_before > now + LONGEST_WAIT:
-        state.not_before = 0.0
+        state.not_before = now
     if state.asked > now:
-        state.asked = 0.0
+        state.asked = now - LEAST_WAIT
 
 
 def succeeded(state: State, now: float, source: random.Random) -> None:

@@ -22,6 +22,8 @@ _HEADER = struct.Struct("<8sIIQII")  # magic, format, crc, generation, size, 0
 _CRC_FROM = 16  # byte after the checksum
 SLOTS = ("state-0", "state-1")
 DEFAULT_INTERVAL = 21_600  # seconds, until a check has said otherwise
+# What taking a map apart raises where it was written by somebody else.
+NOT_OURS = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
 MOST_QUARANTINED = 64  # hashes of one policy; the oldest are forgotten
 
 
@@ -54,7 +56,7 @@ class PolicyState:
     """What is remembered of one policy; the record's part is as the last verified one said."""
 
     def __init__(self, packed: dict[str, Any] | None = None) -> None:
-        """packed: what `packed` gave. Raises ValueError, TypeError, KeyError for anything else."""
+        """packed: what `packed` gave. Raises one of NOT_OURS for anything else."""
         self._kept = dict(packed or {})
         self.active = _held(self._kept.get("active"))
         self.previous = _held(self._kept.get("previous"))
@@ -112,7 +114,7 @@ class State:
     """All that is remembered, but for the remembered sync minima."""
 
     def __init__(self, packed: dict[str, Any] | None = None) -> None:
-        """packed: what `packed` gave. Raises ValueError, TypeError, KeyError for anything else."""
+        """packed: what `packed` gave. Raises one of NOT_OURS for anything else."""
         self._kept = dict(packed or {})
         get = self._kept.get
         self.anchor = str(get("anchor", ""))  # SHA-256 of the application's root
@@ -169,7 +171,7 @@ class Minima:
     """The remembered sync minimum of each policy, and the keys that signed it."""
 
     def __init__(self, packed: dict[str, Any] | None = None) -> None:
-        """packed: what `packed` gave. Raises ValueError, TypeError, KeyError for anything else."""
+        """packed: what `packed` gave. Raises one of NOT_OURS for anything else."""
         self.of: dict[str, tuple[int, tuple[str, ...]]] = {
             str(policy): (int(sequence), tuple(map(str, signers)))
             for policy, (sequence, signers) in (packed or {}).items()
@@ -199,7 +201,7 @@ class Slots:
                 continue
             try:
                 best = State(found[1])
-            except (ValueError, TypeError, KeyError):
+            except NOT_OURS:
                 continue  # the checksum holds, but it is not ours
             generation, self._slot = found[0], slot
         self._generation = generation
@@ -219,7 +221,7 @@ class Slots:
         if found is not None:
             try:
                 minima = Minima(found[1])
-            except (ValueError, TypeError, KeyError):
+            except NOT_OURS:
                 pass  # the checksum holds, but it is not ours
             else:
                 self._saved = minima.packed()

@@ -23,6 +23,7 @@ from edgeart.sync.trust import MetadataFolder, Trust
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import random
+    import ssl
     from collections.abc import Callable, Generator
     from typing import Any
 
@@ -40,7 +41,8 @@ class Syncer:
 
     directory: of its own; created if need be. url: of the repository. root: path of the root
     metadata that came with the application, or their bytes. token: called for a bearer token.
-    proxy: http://host:port; none otherwise. timeout: seconds for one check. largest_bundle: bytes.
+    proxy: http://host:port; none otherwise. tls: where not the system's certificates are to count.
+    timeout: seconds for one check. largest_bundle: bytes.
 
     policies: name in the repository to the path of the factory bundle. unit: u64 that decides
     which offers this device takes. swap: called with a name and the policy that serves it from
@@ -61,6 +63,7 @@ class Syncer:
         root: str | os.PathLike[str] | bytes,
         token: Callable[[], str] | None = None,
         proxy: str | None = None,
+        tls: ssl.SSLContext | None = None,
         timeout: float = 600.0,
         largest_bundle: int = LARGEST_BUNDLE,
         source: random.Random | None = None,
@@ -74,7 +77,7 @@ class Syncer:
             raise ValueError(f"sync url {url!r}: give http(s)://host[:port][/path]")
         self.timeout = timeout
         self.largest_bundle = largest_bundle
-        self._url, self._token, self._proxy = url, token, proxy
+        self._url, self._token, self._proxy, self._tls = url, token, proxy, tls
         self._root = root
         self._source = source
         self._report = report
@@ -124,7 +127,7 @@ class Syncer:
         from edgeart.sync.fetch import Fetcher as Made
 
         if self._fetcher is None:
-            self._fetcher = Made(self._url, token=self._token, proxy=self._proxy)
+            self._fetcher = Made(self._url, token=self._token, proxy=self._proxy, tls=self._tls)
         self._fetcher.cancelled = self._stop.is_set()
         self._fetcher.begin(self.timeout)
         return self._fetcher

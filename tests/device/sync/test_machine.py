@@ -133,7 +133,7 @@ class Lives(RuleBasedStateMachine):
 class TestLives(Lives.TestCase):  # type: ignore[name-defined]
     """Lives, searched for one in which an invariant does not hold."""
 
-    settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
+    settings = settings(max_examples=200, stateful_step_count=25, deadline=None)
 
 
 def test_the_minimum_is_written_after_the_state_that_names_its_bundle() -> None:

@@ -48,7 +48,9 @@ def test_row_18_a_kill_at_every_file_call_of_an_installation_leaves_a_device_tha
         result = subprocess.run(
             [sys.executable, "-m", "tests.support.installing", str(installed), device.server.url,
              str(root), str(device.factory), str(device.unit), str(device.now + 90_000), mode],
-            capture_output=True, text=True, check=False, cwd=ROOT, timeout=500,
+            capture_output=True, text=True, check=False, timeout=500,
+            # a Python may leave the working directory out of its path
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)["found"]
