@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeart.errors import SyncError
-from edgeart.policy import bucket
+from edgeart.sums import bucket
 from edgeart.sync import Tally, apply_delta, schedule
 from edgeart.sync.offers import LARGEST_SEQUENCE, Target, read_deny, read_offers
 from edgeart.sync.state import NOT_OURS, Held, Minima, Slots, State, frame, read_frame
