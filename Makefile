@@ -19,7 +19,7 @@ DEVICE := $(shell find edgeart -name '*.py' -o -name '*.pyi' -o -name py.typed)
 .PHONY: force help demo test test-native test-python test-device lint lint-python lint-c format
 .PHONY: targets coverage fuzz amalgamation gates
 .PHONY: bench bench-feedback sigkill agreement attribution null-worlds unbiasedness
-.PHONY: variance-formats deltas dist clean distclean
+.PHONY: variance-formats deltas bench-sync poll-simulation sync-sigkill dist clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /:/' \
@@ -116,9 +116,18 @@ bench: $(STAMP)/bench ## measure beside onnxruntime, numpy, Vowpal Wabbit; RUNS=
 bench-feedback: $(STAMP)/bench ## measure recording beside sqlite3 and snowplow-tracker, and the wire
 	@"$(BIN)/python" -m benchmarks.feedback
 
+bench-sync: $(STAMP)/bench ## measure a check beside python-tuf's client, deltas, pages meanwhile
+	@"$(BIN)/python" -m benchmarks.sync
+
 # Campaigns print JSON; make test runs a small version of each.
 sigkill: $(STAMP)/test ## kill a logging, uploading device KILLS times (1000) and count what arrived
 	@"$(BIN)/python" -m benchmarks.sigkill --kills $(or $(KILLS),1000)
+
+sync-sigkill: $(STAMP)/test ## kill a syncing device at every file call of an installation
+	EDGEART_EVERY_CALL=1 "$(BIN)/python" -m pytest tests/device/sync -k row_18
+
+poll-simulation: $(STAMP)/test ## 10,000 devices checking for five days, in virtual time
+	@"$(BIN)/python" -m tests.support.polls
 
 agreement: $(STAMP)/test ## N random policies (10,000), core and oracle equal to the bit
 	@"$(BIN)/python" -m tests.support.agreement --policies $(or $(N),10000)

@@ -47,7 +47,7 @@ class Installation:
         directory: str | os.PathLike[str],
         *,
         policies: Mapping[str, str | os.PathLike[str]],
-        unit: int = 0,
+        unit: int,
         swap: Swap | None = None,
         deny: Denied | None = None,
         tally: Callable[[str], Tally] | None = None,

@@ -24,7 +24,7 @@ SLOTS = ("state-0", "state-1")
 DEFAULT_INTERVAL = 21_600  # seconds, until a check has said otherwise
 # What taking a map apart raises where it was written by somebody else.
 NOT_OURS = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
-MOST_QUARANTINED = 64  # hashes of one policy; the oldest are forgotten
+MOST_QUARANTINED = 16  # hashes of one policy; the oldest are forgotten
 
 
 class Held:

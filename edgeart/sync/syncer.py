@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from hashlib import sha256
 
 from edgeart.errors import SyncError
@@ -24,14 +25,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import random
     import ssl
-    from collections.abc import Callable, Generator
-    from typing import Any
+    from collections.abc import Callable, Generator, Mapping
 
     from edgeart.sync.fetch import Fetcher
+    from edgeart.sync.installation import Denied
     from edgeart.sync.machine import Done, Step
+    from edgeart.sync.serving import Swap
+    from edgeart.sync.trial import Tally
 
     Check = Generator[Step, None, tuple[dict[str, Done], SyncError | None]]
 
+_LONGEST_TEXT = 500  # characters of an error that are remembered
 _NOW_AND_THEN = 5.0  # seconds between two looks at a trial
 _SELDOM = 3600.0  # seconds: a clock may be set right while nobody looks
 
@@ -68,7 +72,13 @@ class Syncer:
         largest_bundle: int = LARGEST_BUNDLE,
         source: random.Random | None = None,
         report: Callable[[SyncStatus], None] | None = None,
-        **installation: Any,
+        policies: Mapping[str, str | os.PathLike[str]],
+        unit: int,
+        swap: Swap | None = None,
+        deny: Denied | None = None,
+        tally: Callable[[str], Tally] | None = None,
+        clock: Callable[[], float] = time.time,
+        ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         from urllib.parse import urlsplit
 
@@ -86,7 +96,11 @@ class Syncer:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._fetcher: Fetcher | None = None
-        self.installed = Installation(directory, **installation)
+        self._skipped = ""  # a target that is no policy's, and none of which anything is known
+        self.installed = Installation(
+            directory, policies=policies, unit=unit, swap=swap, deny=deny, tally=tally,
+            clock=clock, ticks=ticks,
+        )  # fmt: skip
         self.folder = MetadataFolder(self.installed.directory)
         self._told(self.installed.status())
 
@@ -99,6 +113,8 @@ class Syncer:
         """
         if self._pid != os.getpid():
             return self.installed.status("busy", "this is a fork of the process that syncs")
+        if self._stop.is_set():
+            return self.installed.status("stopped", "this sync was closed")
         with self._busy:
             installed, fetcher = self.installed, None
             try:
@@ -146,8 +162,7 @@ class Syncer:
         offers = read_offers(trusted.targets, trusted.signed, self.largest_bundle)
         steps = installed.machine.check(offers, trusted.signers, installed.now())
         installed.done, failure = self._driven(steps, fetcher)
-        if "" in offers.broken and failure is None:
-            failure = SyncError(offers.broken[""], code="malformed")
+        self._skipped = offers.broken.get("", "")
         return failure
 
     def _anchor(self) -> bytes:
@@ -238,12 +253,16 @@ class Syncer:
             schedule.succeeded(installed.state, now, self._random())
         else:
             schedule.failed(installed.state, now, failure.retry_after, self._random())
-        installed.state.error = None if failure is None else (failure.code, str(failure))
+        # Cut: what a server says may be long, and the state has 64 KiB.
+        error = None if failure is None else (failure.code, str(failure)[:_LONGEST_TEXT])
+        installed.state.error = error
         if not installed.save():
             failure = failure or installed.problem
         for name in installed.serving.factories:
             installed.serve(name)  # what has become stale meanwhile, say
-        code, text = ("ok", "") if failure is None else (failure.code, str(failure))
+        code, text = "ok", f"skipped: {self._skipped}" if self._skipped else ""
+        if failure is not None:
+            code, text = failure.code, str(failure)
         counts = (0, 0, 0)
         if fetcher is not None:
             counts = (fetcher.requests, fetcher.sent, fetcher.received)
@@ -294,6 +313,8 @@ class Syncer:
         if self._busy.acquire(blocking=False):
             try:
                 self.installed.judge()
+            except Exception as error:  # the application's: the thread goes on
+                self.installed.problem = SyncError(f"{error}", code="internal")
             finally:
                 self._busy.release()
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 # Bytes that are read of a file (native/spec/sync.md §2).
 LIMITS = {"root": 1 << 16, "timestamp": 1 << 14, "snapshot": 1 << 16, "targets": 1 << 20}
 _MOST_ROOTS = 256
+_LONGEST_ETAG = 256  # characters; the state has no room for whatever a server may say
 _LATEST = 253_402_300_799  # 9999-12-31, the last second of a datetime
 
 
@@ -199,7 +200,9 @@ class Trust:
                 trusted.update_timestamp(data)
             except EqualVersionNumberError:
                 data = local or data
-            state.etag, state.etag_of = answer.etag or "", sha256(data).hexdigest()
+            etag = answer.etag or ""
+            state.etag = etag if len(etag) <= _LONGEST_ETAG else ""
+            state.etag_of = sha256(data).hexdigest()
         timestamp = trusted.timestamp
         self._not_below("timestamp", timestamp.version)
         said = timestamp.unrecognized_fields.get("edgeart")

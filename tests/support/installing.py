@@ -35,16 +35,20 @@ class Process:
         _, _, url, root, factory, unit = sys.argv[:6]
         self.ticks = 0.0
         self.policy: Policy | None = None
+        self.denied: dict[str, list[str]] = {}
         self.now = now
         self.syncer = Syncer(
             directory / "sync", url,
-            root=root, policies={"row": factory}, unit=int(unit), swap=self._swap,
+            root=root, policies={"row": factory}, unit=int(unit), swap=self._swap, deny=self._deny,
             tally=lambda _: Tally(LEAST_PAGES, 0), clock=lambda: self.now,
             ticks=lambda: self.ticks, source=random.Random(1),  # noqa: S311 - jitter
         )  # fmt: skip
 
     def _swap(self, _: str, policy: Policy | None) -> None:
         self.policy = policy
+
+    def _deny(self, titles: dict[str, list[str]]) -> None:
+        self.denied = titles
 
     def install(self) -> None:
         """A check, and the trial."""
@@ -53,14 +57,14 @@ class Process:
         self.syncer.judge()
 
     def serves(self) -> list[Any]:
-        """Sequence and source of what serves, and whether it decides."""
+        """Sequence and source of what serves, having decided, and the number of denied titles."""
         running = self.syncer.status().policies["row"]
         assert self.policy is not None
         assert self.policy.verify() > 0
         context = self.policy.context({"country": "US"}, seed=1)
         assert self.policy.select(context, "title-3").artwork is not None
         assert self.policy.sequence == running.sequence
-        return [running.sequence, running.source]
+        return [running.sequence, running.source, len(self.denied)]
 
 
 def in_a_fork(action: Callable[[], object]) -> int:

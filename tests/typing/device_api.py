@@ -12,6 +12,7 @@ from pathlib import Path
 from typing_extensions import assert_type  # in typing from Python 3.11 on
 
 import edgeart
+import edgeart.sync
 
 policy = edgeart.Policy.open("policy.edgeart")
 assert_type(policy, edgeart.Policy)
@@ -91,3 +92,15 @@ selector.set_limits(required=[7])  # type: ignore[list-item]
 policy.select_page(context, [7])  # type: ignore[list-item]
 decision.propensity = 1.0  # type: ignore[misc]
 len(decision.artwork)  # type: ignore[arg-type]
+
+client = edgeart.Client(
+    "app", policies={"row": "row.edgeart"}, unit=b"unit", sync_url="https://x.example", root=b"{}"
+)
+checked = client.refresh()
+assert_type(checked, edgeart.sync.SyncStatus | None)
+if checked is not None:
+    assert_type(checked.policies["row"].sequence, int)
+    assert_type(checked.stale_since, float | None)
+assert_type(client["row"].tally, tuple[int, int])
+client["row"].withdraw({"title-7": ["couple"]})
+client["row"].withdraw(["title-7"])  # type: ignore[arg-type]

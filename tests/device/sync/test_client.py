@@ -314,3 +314,34 @@ def test_a_selector_counts_pages_and_those_its_policy_failed() -> None:
     assert selector.tally == (0, 0)
     selector.page(["title-1"])
     assert selector.tally == (1, 1)
+
+
+def test_a_client_that_was_closed_asks_nobody_any_more(make: Make, device: Device) -> None:
+    client = make()
+    client.close()
+    device.now += 90_000
+    device.server.requests.clear()
+    assert client.refresh().code == "stopped"
+    assert device.server.requests == []
+    make().close()  # and its directory is free
+
+
+def test_a_server_that_says_too_much_fills_no_state(make: Make, device: Device) -> None:
+    def talk(handler: FileHandler, path: str) -> bool:
+        data = device.repository.files.get(path)
+        if data is None or "timestamp" not in path:
+            return False
+        handler.answer(200, data, ETag='"' + "x" * 60_000 + '"')
+        return True
+
+    device.server.behave = talk
+    with make() as client:
+        for _ in range(2):
+            device.now += 90_000
+            assert client.refresh().ok
+        device.server.behave = lambda handler, _: bool(
+            handler.answer(206, b"", Content_Range="y" * 60_000) or True
+        )
+        device.now += 90_000
+        assert client.refresh().code == "http"
+        assert client.sync_status().code == "http"

@@ -41,26 +41,29 @@ def test_row_18_a_kill_at_every_file_call_of_an_installation_leaves_a_device_tha
     offers_second(repository)
     root = tmp_path / "root.json"
     root.write_bytes(repository.anchor)
+    calls = ["all"] if os.environ.get("EDGEART_EVERY_CALL") else []  # make sync-sigkill
     memory = Path("/dev/shm")  # noqa: S108 - what is flushed there takes no disk's time
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else tmp_path) as folder:
         installed = Path(folder) / "installed"
         shutil.copytree(tmp_path / "sync", installed / "sync")
         result = subprocess.run(
             [sys.executable, "-m", "tests.support.installing", str(installed), device.server.url,
-             str(root), str(device.factory), str(device.unit), str(device.now + 90_000), mode],
+             str(root), str(device.factory), str(device.unit), str(device.now + 90_000), mode,
+             *calls],
             capture_output=True, text=True, check=False, timeout=500,
             # a Python may leave the working directory out of its path
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
         )  # fmt: skip
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)["found"]
     assert len(found) > 40, "an installation changes more than that"
     for call, at_once, later in found:
         assert at_once[0] in (FIRST, SECOND), (call, at_once)
-        assert later == [SECOND, "active"], (call, later)
-    served = [at_once[0] for _, at_once, _ in found]
-    assert served == sorted(served), "once the new bundle serves it goes on serving"
-    assert set(served) == {FIRST, SECOND}
+        assert later == [SECOND, "active", 1], (call, later)
+    for what in (0, 2):
+        served = [at_once[what] for _, at_once, _ in found]
+        assert served == sorted(served), "what holds once, a bundle or a denial, goes on holding"
+        assert set(served) == ({FIRST, SECOND}, {0}, {0, 1})[what]
 
 
 @pytest.mark.parametrize("slot", ["state-0", "state-1"])

@@ -482,7 +482,8 @@ def test_row_39_a_target_name_that_is_a_path_is_never_taken(
     repository.add(name, policy_bundle(SECOND), custom)
     repository.publish()
     status = device.check()
-    assert "malformed" in (status.code, status.policies["row"].code)
+    assert status.ok, "a mistake of one target is no other's"
+    assert status.policies["row"].code == "malformed" or status.text.startswith("skipped: ")
     assert device.sequence() == FIRST
     after = {str(path) for path in device.directory.rglob("*")}
     assert after == before
