@@ -322,7 +322,7 @@ def test_no_space_is_answered_with_503_shows_nothing_and_ends_by_itself(tmp_path
         resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
         assert process.post(batch).status == 200
         assert metric(process, "commit_failures_total") == 1
-        (line,) = [line for line in process.lines if line["event"] == "commit failed"]
+    (line,) = [line for line in process.lines if line["event"] == "commit failed"]
     assert "File too large" in line["error"]
     assert landed(tmp_path, "impressions").num_rows == 2000
 
