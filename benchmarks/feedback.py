@@ -205,6 +205,7 @@ def show(result: dict[str, dict[str, dict[str, float]]]) -> None:
         ("one `shown` call", "µs", result["recording"]),
         ("one impression on the wire", "bytes", result["bytes"]),
         ("a page of 100 titles, uploads beside it", "µs", result["page"]),
+        ("one `select` call, uploads beside it", "µs", result["select"]),
         ("one `shown` call, uploads beside it", "µs", result["shown"]),
         ("woken late from a sleep, uploads beside it", "µs", result["woken"]),
     ):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SECRET = bytes(range(32))
 SERVERS = {
     "uploading": "honest",
+    "uploading, a thread busy": "honest",
     "server dead": "dead",
     "server slow": "slow",
     "server lying": "lying",
@@ -31,8 +32,10 @@ SERVERS = {
 }
 ROUND = 1.5  # seconds
 BACKLOG = 250_000  # impressions, 12 MB
-CALLS = ("page", "shown", "woken")
-"""What an app does: a page of 100 titles; one `shown`; and waking up from a short sleep on time."""
+BUSY = "uploading, a thread busy"
+"""In this row a further thread computes in Python without end, as an app's own threads may."""
+CALLS = ("page", "select", "shown", "woken")
+"""What an app does: a page of 100 titles; a title; `shown`; waking up from a sleep on time."""
 
 
 def measure_page(folder: Path, rounds: int) -> dict[str, dict[str, dict[str, float]]]:
@@ -62,7 +65,7 @@ def measure_page(folder: Path, rounds: int) -> dict[str, dict[str, dict[str, flo
                     log.store.remove(segment)
                 for path in backlog:
                     shutil.copy(path, log.store.directory)
-                with _uploads(log, urls[row]):
+                with _uploads(log, urls[row]), _computing(busy=row == BUSY):
                     times = _render(selector, titles)
                 of_round[row].append({call: quantiles(sorted(times[call])) for call in CALLS})
     log.close()
@@ -93,12 +96,15 @@ def _render(selector: edgeart.Selector, titles: Sequence[str]) -> dict[str, list
         start = clock()
         page = selector.page(titles)
         decided = clock()
+        selector.select(titles[len(times["page"]) % 100])
+        selected = clock()
         selector.shown(page[len(times["page"]) % 100])
         shown = clock()
         time.sleep(pause / 1e9)
         times["woken"].append(max(clock() - shown - pause, 0))
         times["page"].append(decided - start)
-        times["shown"].append(shown - decided)
+        times["select"].append(selected - decided)
+        times["shown"].append(shown - selected)
     return times
 
 
@@ -123,6 +129,27 @@ def _uploads(log: edgeart.FeedbackLog, url: str | None) -> Iterator[None]:
         stop.set()
         uploader.stop()
         thread.join()
+
+
+@contextmanager
+def _computing(*, busy: bool) -> Iterator[None]:
+    """A thread that never waits."""
+    stop = False
+
+    def compute() -> None:
+        number = 0
+        while not stop:
+            number = number * 3 % 1_000_003 + 1
+
+    thread = threading.Thread(target=compute)
+    if busy:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop = True
+        if busy:
+            thread.join()
 
 
 def _spread(

@@ -201,8 +201,10 @@ static int32_t decide_some(const ea_policy *policy, const scorer *own, const uin
         if (title >= policy->titles.count && title != EA_NONE) break;
         hashes[known] = title == EA_NONE ? 0 : policy->title_hash[title];
     }
+    const ea__explorer *explorer = &policy->cell[own->context->cell].explorer;
+    int drawn = !plain || explorer->kind != EA_EXPLORER_GREEDY || explorer->floor_units;
     if (known == 1) hashes[0] = ea__hash_title(own->context->draw, hashes[0], 0);
-    else {
+    else if (drawn) {
         for (uint32_t i = known; i < EA__DRAWS; i++) hashes[i] = 0;
         policy->kernel->hashes(own->context->draw, hashes, hashes);
     }

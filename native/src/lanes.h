@@ -149,9 +149,15 @@ INLINE hw first_of(uint32_t left) {
 #endif
 }
 
-/* 0 behind the first `left`: what is read there may fit no integer. */
+/* 0 behind the first `left`: what is read there may fit no integer. Compared as reals: widening a
+   mask of integers is done by way of memory on SSE2, and took as long as the divisions. */
 INLINE hd first_reals(hd x, uint32_t left) {
-    return (hd)(__builtin_convertvector((hi)first_of(left), hl) & (hl)x);
+#if LANES == 8
+    hl kept = (hd){0, 1, 2, 3} < (double)(int32_t)left;
+#else
+    hl kept = (hd){0, 1} < (double)(int32_t)left;
+#endif
+    return (hd)(kept & (hl)x);
 }
 
 INLINE uint32_t sum_of(hw v) {
