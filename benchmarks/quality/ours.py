@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""edgeart as a learner, in the one configuration that it has by default."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import edgeart_export
+from edgeart_export import LinearTrainer
+from edgeart_export.simulate.bandit import Bandit
+from edgeart_export.simulate.deployed import Deployed, Trainer
+
+LEARNERS = ("auto", "linear")
+
+
+def learner(kind: str, bandit: Bandit, seed: int) -> Deployed:
+    """`auto` or `linear`, deciding with the exported i8 bundle; the explorer is the trainer's."""
+    trainer: Trainer
+    if kind == "auto":
+        trainer = edgeart_export.AutoTrainer(bandit.schema, bandit.titles, seed=seed)
+    else:
+        trainer = LinearTrainer(bandit.schema, bandit.titles)
+    return Deployed(bandit, trainer, seed=seed)
+
+
+def fingerprint() -> str:
+    """Of the trainers' sources: what another version of them scored is not reused."""
+    folder = Path(edgeart_export.__file__).parent / "trainers"
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
