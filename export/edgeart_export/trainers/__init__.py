@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from .auto import AutoTrainer
 from .linear import LinearTrainer
+from .neural import NeuralLinearTrainer
 
-__all__ = ["LinearTrainer"]
+__all__ = ["AutoTrainer", "LinearTrainer", "NeuralLinearTrainer"]
