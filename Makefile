@@ -19,7 +19,7 @@ DEVICE := $(shell find edgeart -name '*.py' -o -name '*.pyi' -o -name py.typed)
 .PHONY: force help demo test test-native test-python test-device lint lint-python lint-c format
 .PHONY: targets coverage fuzz amalgamation gates
 .PHONY: bench bench-feedback sigkill agreement attribution null-worlds unbiasedness
-.PHONY: variance-formats deltas bench-sync poll-simulation sync-sigkill dist clean distclean
+.PHONY: quality variance-formats deltas bench-sync poll-simulation sync-sigkill dist clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /:/' \
@@ -140,6 +140,9 @@ null-worlds: $(STAMP)/test ## SEEDS worlds (100) without anything to gain: how o
 
 unbiasedness: $(STAMP)/test ## LOGS logs (2000) of every explorer, whose intervals should hold the truth
 	@"$(BIN)/python" -m benchmarks.unbiasedness --logs $(or $(LOGS),2000)
+
+quality: $(STAMP)/bench ## policies while they learn, beside tuned Vowpal Wabbit and MABWiser; an hour of CPU
+	@"$(BIN)/python" -m benchmarks.quality $(QUALITY)
 
 deltas: $(STAMP)/bench ## bytes of deltas between bundles, beside bsdiff and zstd
 	@"$(BIN)/python" -m benchmarks.deltas

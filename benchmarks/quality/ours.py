@@ -7,7 +7,7 @@ import hashlib
 from pathlib import Path
 
 import edgeart_export
-from edgeart_export import LinearTrainer
+from edgeart_export import LinearTrainer, Thompson
 from edgeart_export.simulate.bandit import Bandit
 from edgeart_export.simulate.deployed import Deployed, Trainer
 
@@ -19,9 +19,9 @@ def learner(kind: str, bandit: Bandit, seed: int) -> Deployed:
     trainer: Trainer
     if kind == "auto":
         trainer = edgeart_export.AutoTrainer(bandit.schema, bandit.titles, seed=seed)
-    else:
-        trainer = LinearTrainer(bandit.schema, bandit.titles)
-    return Deployed(bandit, trainer, seed=seed)
+        return Deployed(bandit, trainer, seed=seed)
+    trainer = LinearTrainer(bandit.schema, bandit.titles)
+    return Deployed(bandit, trainer, seed=seed, explorer=Thompson(0.3))
 
 
 def fingerprint() -> str:

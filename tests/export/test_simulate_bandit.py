@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import edgeart
-from edgeart_export import DataError, Greedy, LinearTrainer, Uniform, bundle_bytes
+from edgeart_export import DataError, Greedy, LinearTrainer, Thompson, Uniform, bundle_bytes
 from edgeart_export.simulate.bandit import Bandit, batches, progressive
 from edgeart_export.simulate.deployed import Deployed
 from edgeart_export.simulate.supervised import drawn, supervised
@@ -145,7 +145,7 @@ def test_draws_come_from_the_seed_and_propensities_are_the_policys() -> None:
 def test_a_deployed_trainer_learns() -> None:
     bandit = small()
     trainer = LinearTrainer(bandit.schema, bandit.titles, l2=10.0)
-    progress = progressive(bandit, Deployed(bandit, trainer, seed=1))
+    progress = progressive(bandit, Deployed(bandit, trainer, seed=1, explorer=Thompson()))
     assert bandit.score(progress.artwork) > 0.6
 
 

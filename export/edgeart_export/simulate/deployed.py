@@ -11,7 +11,7 @@ import numpy as np
 import edgeart
 
 from ..bundle import bundle_bytes
-from ..explorers import Explorer, Thompson
+from ..explorers import Explorer
 from ..model import PolicyModel
 from ..tower import Rows
 from .bandit import Bandit, Floats, Ints
@@ -30,7 +30,7 @@ class Trainer(Protocol):
 class Deployed:
     """A Learner: after every batch the trainer's model is exported and opened as a policy.
 
-    explorer: what the bundle explores with. rows: form of its rows. seed: decides all draws; every
+    explorer: what the bundle explores with; None is what the trainer has by default. rows: form of its rows. seed: decides all draws; every
     round has a context of its own seed.
     """
 
@@ -44,7 +44,7 @@ class Deployed:
         rows: Rows = "i8",
     ) -> None:
         self.bandit, self.trainer = bandit, trainer
-        self.explorer = Thompson() if explorer is None else explorer
+        self.explorer = explorer
         self.rows = rows
         self._seeds = np.random.default_rng([seed, 13]).integers(1 << 63, size=len(bandit))
         self._index = [{name: i for i, name in enumerate(names)} for _, names in bandit.names]
