@@ -30,8 +30,8 @@ class Trainer(Protocol):
 class Deployed:
     """A Learner: after every batch the trainer's model is exported and opened as a policy.
 
-    explorer: what the bundle explores with; None is what the trainer has by default. rows: form of its rows. seed: decides all draws; every
-    round has a context of its own seed.
+    explorer: what the bundle explores with; None is what the trainer has by default. rows: form of
+    its rows. seed: decides all draws; every round has a context of its own seed.
     """
 
     def __init__(
