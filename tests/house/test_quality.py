@@ -106,7 +106,7 @@ def test_tuning_finds_the_best_and_never_looks_at_a_scoring_seed(learner: str) -
     def merit(config: dict[str, Any], n: int | None) -> float:
         if learner == "mabwiser":
             right = config["policy"] == "LinUCB", config.get("alpha") == (0.1 if n else 0.03)
-            return sum(right) - abs(math.log10(config.get("l2_lambda", 1e3)) - 0.5)
+            return float(sum(right)) - abs(math.log10(config.get("l2_lambda", 1e3)) - 0.5)
         options = config["options"]
         return float(sum(("--squarecb" in options, "2" in options, config["replays"] > 1)))
 
