@@ -14,8 +14,8 @@ class MabWiser:
     """A Learner (edgeart_export.simulate.bandit); it does not know its propensities, which are NaN.
 
     policy: LinUCB, LinTS, LinGreedy, or EpsilonGreedy among `neighbours` nearest contexts. Other
-    settings are that learning policy's. Before a title's first rewards its artworks are drawn
-    alike, since a MAB cannot choose before its first fit.
+    settings are that learning policy's. Before a title's first rewards (as many as it wants
+    neighbours) its artworks are drawn alike, since a MAB cannot choose before its first fit.
     """
 
     def __init__(
@@ -37,6 +37,8 @@ class MabWiser:
             for title, (_, artworks) in enumerate(bandit.names)
         ]
         self._fitted = [False] * len(self._mabs)
+        self._least = neighbours or 1
+        self._waiting: list[list[tuple[Any, ...]]] = [[] for _ in self._mabs]
         self._rng = np.random.default_rng([seed, 32])
 
     def decide(self, rounds: Ints) -> tuple[Ints, Floats]:
@@ -57,7 +59,13 @@ class MabWiser:
         titles = self.bandit.title[rounds]
         for title in np.unique(titles).tolist():
             at = np.flatnonzero(titles == title)
-            mab = self._mabs[title]
-            train = mab.partial_fit if self._fitted[title] else mab.fit
-            train(artwork[at], reward[at], self.bandit.vectors[rounds[at]].astype(float))
-            self._fitted[title] = True
+            new = (artwork[at], reward[at], self.bandit.vectors[rounds[at]].astype(float))
+            if self._fitted[title]:
+                self._mabs[title].partial_fit(*new)
+                continue
+            self._waiting[title].append(new)
+            heard = [np.concatenate(column) for column in zip(*self._waiting[title], strict=True)]
+            if len(heard[0]) >= self._least:
+                self._mabs[title].fit(*heard)
+                self._fitted[title] = True
+                self._waiting[title].clear()

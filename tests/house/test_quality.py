@@ -165,6 +165,7 @@ def test_competitors_learn_titles_of_their_own() -> None:
     for learner, config in (
         ("vw", {"options": ["-q", "ca", "--squarecb"]}),
         ("mabwiser", {"policy": "LinTS", "alpha": 0.1, "l2_lambda": 1.0}),
+        ("mabwiser", {"policy": "EpsilonGreedy", "epsilon": 0.05, "neighbours": 20}),
     ):
         made = runs.make(Run("audience", 300, learner, json.dumps(config), 2), bandit)
         found = progressive(bandit, made)
