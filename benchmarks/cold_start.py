@@ -91,7 +91,9 @@ class World:
 
     def pages(self, taste: Floats, rng: np.random.Generator) -> tuple[Ints, Ints, Ints]:
         """Views of each member's page: member, title, place."""
-        score = self.popularity + 3 * taste[:, self.genre] + rng.gumbel(size=(len(taste), self.titles))
+        score = (
+            self.popularity + 3 * taste[:, self.genre] + rng.gumbel(size=(len(taste), self.titles))
+        )
         shown = np.argsort(-score, axis=1)[:, :PAGE]
         member = np.repeat(np.arange(len(taste)), PAGE)
         return member, shown.ravel(), np.tile(np.arange(PAGE), len(taste))
@@ -138,7 +140,8 @@ def run(seed: int, *, titles: int = 120, members: int = 6000) -> dict[str, Any]:
         batch = {
             "title": [f"t{t}" for t in views.title.tolist()],
             "artwork": [
-                f"a{t}-{a}" for t, a in zip(views.title.tolist(), views.artwork.tolist(), strict=True)
+                f"a{t}-{a}"
+                for t, a in zip(views.title.tolist(), views.artwork.tolist(), strict=True)
             ],
             "reward": views.reward,
             "context": x[views.member],
