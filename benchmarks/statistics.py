@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Time and memory of the linear trainer's sums, beside a numpy loop over artworks.
 
-`python -m benchmarks.statistics > statistics.json` prints one JSON object; exit code 1 where a bar is
-missed. Both sides get the same float32 contexts and row numbers and take turns in one process, on
-one thread; what is compared is CPU time. The loop is what the trainer did before: rows sorted by
-artwork, then A += xᵀ(ω·x) and b += xᵀ(ω·r) by numpy's BLAS, in float64, all of A kept. The sums keep
-upper triangles, and the rewards' squares with them. Contexts are those of the homepage's schema
-(sparse: a word or two of each vocabulary) and normal numbers (dense). `partial_fit` is everything
-from an Arrow table on: names to numbers, checks, and the sums.
+`python -m benchmarks.statistics > statistics.json` prints one JSON object; exit code 1 where a bar
+is missed. Both sides get the same float32 contexts and row numbers and take turns in one process,
+on one thread; what is compared is CPU time. The loop is what the trainer did before: rows sorted by
+artwork, then A += xᵀ(ω·x) and b += xᵀ(ω·r) by numpy's BLAS, in float64, all of A kept. The sums
+keep upper triangles, and the rewards' squares with them. Contexts are those of the homepage's
+schema (sparse: a word or two of each vocabulary) and normal numbers (dense). `partial_fit` is
+everything from an Arrow table on: names to numbers, checks, and the sums.
 
 Memory: a process of its own learns from 1,000,000 exposures of 100,000 artworks at 32 slots, and
 makes a model of them, λ and prior found and all.
@@ -57,6 +57,7 @@ class Loop:
         self.b: Floats = np.zeros((artworks, width))
 
     def add(self, x: npt.NDArray[np.float32], row: Ints, reward: Floats, weight: Floats) -> None:
+        """Adds rows: float32 [n, width], and a number of each."""
         order = np.argsort(row, kind="stable")
         row, reward, weight = row[order], reward[order], weight[order]
         sorted_ = x[order].astype(np.float64)
@@ -213,12 +214,9 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    # Before numpy's BLAS starts its threads it would have to be told; a fresh process is.
+    # numpy's BLAS reads its number of threads when it is loaded: only a fresh process can be told.
     if os.environ.get("OPENBLAS_NUM_THREADS") != "1":
-        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
-        os.execve(
-            sys.executable,
-            [sys.executable, "-m", "benchmarks.statistics", *sys.argv[1:]],
-            environment,
-        )
+        again = [sys.executable, "-m", "benchmarks.statistics", *sys.argv[1:]]
+        alone = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+        sys.exit(subprocess.run(again, env=alone, check=False).returncode)
     sys.exit(main())

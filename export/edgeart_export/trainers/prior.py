@@ -230,7 +230,7 @@ class _State:
             posterior = _Posterior(blocks, self.artwork)
             own = self._equations(blocks, posterior)
             normal, right = normal + own[0], right + own[1]
-            kept.append(self._shared_equations(blocks, posterior))
+            kept.append(self._shared_equations(posterior))
         w = np.linalg.solve(normal, right).reshape(self.d, self.k).T
         left = sum((one for one, _, _ in kept), FREE * np.eye(self.k))
         total = sum((one for _, one, _ in kept), np.zeros(self.k))
@@ -275,9 +275,7 @@ class _State:
         right -= flat.T @ posterior.c_title.ravel()
         return normal, right
 
-    def _shared_equations(
-        self, blocks: _Blocks, posterior: _Posterior
-    ) -> tuple[Floats, Floats, Floats]:
+    def _shared_equations(self, posterior: _Posterior) -> tuple[Floats, Floats, Floats]:
         """Of θ₀: left [k, k], right [k], and what of the right is W's, [k, dk]."""
         regular = posterior.m_title.copy()
         np.einsum("tii->ti", regular)[:] += self.title
@@ -304,7 +302,7 @@ class _State:
             self.feature = self._found(
                 "features", (self.w**2).sum(axis=1), known.reshape(self.d, self.k).sum(axis=0)
             )
-        left, right, own_w = self._shared_equations(blocks, posterior)
+        left, right, own_w = self._shared_equations(posterior)
         right = right - own_w @ self.w.T.ravel()
         self.shared = np.linalg.solve(left + FREE * np.eye(self.k), right).astype(np.float64)
         level, title_cov = self._levels(blocks, posterior, self.w, self.shared)
