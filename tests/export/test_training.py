@@ -136,8 +136,8 @@ def test_what_no_propensity_stands_behind_is_left_out(
 
 
 def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"no Parquet file of exposures in .*empty"):
-        (tmp_path / "empty").mkdir()
         exposure_files([tmp_path / "empty"])
     (tmp_path / "text.parquet").write_text("text")
     with pytest.raises(DataError, match=r"text\.parquet: no Parquet file"):
