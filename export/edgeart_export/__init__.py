@@ -27,11 +27,12 @@ from .rewards import CrossFitted, GivenModel
 from .schema import Category, FeatureSchema, Number, Vector, Weights
 from .store import load_model, save_model
 from .tower import Layer
-from .trainers import LinearTrainer
+from .trainers import ArtworkFeatures, LinearTrainer
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ArtworkFeatures",
     "Category",
     "Cell",
     "CrossFitted",

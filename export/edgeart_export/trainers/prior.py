@@ -138,7 +138,7 @@ def _sample(title: Ints, counts: Floats, cost: float) -> Ints:
     """Artworks that λ is found on: those of titles with data, or of some of them evenly taken."""
     titles = np.unique(title[counts > 0])
     artworks = int(np.isin(title, titles).sum())
-    share = max(_WORK / cost, 64) / max(artworks, 1)
+    share = max(_WORK / cost, 24) / max(artworks, 1)
     if share < 1:
         picked = np.unique((np.arange(max(1, int(len(titles) * share))) / share).astype(np.int64))
         titles = titles[picked[picked < len(titles)]]
