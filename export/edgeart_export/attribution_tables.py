@@ -87,12 +87,13 @@ def landed(landing: Path) -> dict[str, list[Path]]:
             f"give the folder that `edgeart-export collect --landing` writes"
         )
     order = ("impressions", "outcomes", "losses", "contexts")
-    return {name: _files(landing / name) for name in order}
+    return {name: table_files(landing, name) for name in order}
 
 
-def _files(table: Path) -> list[Path]:
+def table_files(landing: Path, name: str) -> list[Path]:
+    """The files of one landing table."""
     # A name that begins with a dot is a file that is still being written.
-    found = table.glob("date=*/*.parquet")
+    found = (landing / name).glob("date=*/*.parquet")
     return sorted(path for path in found if not path.name.startswith("."))
 
 
