@@ -13,6 +13,7 @@ from edgeart.limits import Limits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Sequence
 
     from edgeart.context import Context
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from edgeart.host import HostDecision
     from edgeart.policy import Policy
 
-    Buffer = bytes | bytearray | memoryview  # or whatever else gives its bytes, such as an array
+    Buffer = bytes | memoryview | array[int]
 
 
 _MOST_RESTRICTED = 4096  # limits of a title that a Repeater keeps
@@ -158,4 +159,3 @@ class Repetition:
                 "the candidates of an unknown one"
             )
         return self.policy.select_host(self.context, title, candidates)
-

@@ -148,9 +148,9 @@ static ea_decision edgeart_select(const ea_policy *policy, const ea_context *con
 }
 """
 
-# Python's way to repeat logged decisions, contexts one after the other: encodes each, under one unit
-# and one set of limits, and decides its titles. map_ends, ends: where each context's bytes in maps
-# and its titles end. A context that cannot be encoded, or has a title out of range, leaves its
+# Python's way to repeat logged decisions, contexts one after the other: encodes each, under one
+# unit and one set of limits, and decides its titles. map_ends, ends: where each context's bytes in
+# maps and its titles end. A context that cannot be encoded, or has a title out of range, leaves its
 # status, and its decisions as they were. EA_OK, or EA_E_ARGUMENT for ends that do not fit. Other
 # threads go on meanwhile: it may take a second.
 # numbers: unit, bytes of a context, count of contexts, bytes of maps, count of titles. memory: as

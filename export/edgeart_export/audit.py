@@ -76,7 +76,10 @@ def audit(
     began = time.monotonic()
     known = Bundles(bundles)
     counts: Counter[int] = Counter()
-    with open_tables(landing, engine or DuckDBEngine()) as tables, writing(out, landing, tables) as write:
+    with (
+        open_tables(landing, engine or DuckDBEngine()) as tables,
+        writing(out, landing, tables) as write,
+    ):
         done = 0
         for number in range(tables.passes):
             contexts = Contexts(tables.contexts(number), known)

@@ -13,7 +13,7 @@ from .errors import DataError
 
 
 class Bundles:
-    """The bundles in a folder, at any depth and under any name; each is opened when it is asked for.
+    """The bundles in a folder, at any depth, under any name; each is opened when it is asked for.
 
     What does not begin as a bundle is no matter. Raises DataError for a folder that holds none.
     """

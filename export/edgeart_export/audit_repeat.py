@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Repeats landed decisions by columns: which of a batch of impressions come out as they were logged.
+"""Repeats landed decisions by columns: which of many impressions come out as they were logged.
 
 The contexts of a pass are put in an order in which those of one bundle, cell and limits are
 neighbours. A batch is sorted by that order; then each such group is one native call, and what comes
@@ -21,8 +21,8 @@ import pyarrow.compute as pc
 
 import edgeart
 
+from .attribution_tables import FAILURES
 from .audit_bundles import Bundles
-from .audit_tables import FAILURES
 
 Ints = npt.NDArray[np.int64]
 
@@ -182,12 +182,16 @@ class Repeated:
         ends = np.append(first[1:], len(rows)).astype(np.uint64)
         maps, map_ends = _joined(self.contexts.maps.take(pa.array(places[first])))
         found = repeater.pages(
-            maps, map_ends, self.contexts.seeds[places[first]], self._index(known, rows), ends
+            maps,
+            map_ends.data,
+            self.contexts.seeds[places[first]].data,
+            self._index(known, rows).data,
+            ends.data,
         )
         self.record[rows] = np.frombuffer(found.raw, RECORD)
         unreadable = np.frombuffer(found.statuses, np.int32) != 0
         if unreadable.any():
-            of_row = np.repeat(unreadable, np.diff(ends.astype(np.int64), prepend=0))
+            of_row = np.repeat(unreadable, np.diff(np.append(first, len(rows))))
             self.verdict[rows[of_row]] = Verdict.CONTEXT_UNREADABLE
 
     def _singly(self, rows: Ints) -> None:
@@ -295,9 +299,8 @@ REASONS = {
 
 def _runs(rows: Ints, key: Ints) -> Iterator[tuple[int, Ints]]:
     """Rows by their key, where equal keys are neighbours."""
-    starts = _starts(key)
-    for start, end in zip(starts, np.append(starts[1:], len(rows)), strict=True):
-        yield int(key[start]), rows[start:end]
+    for start, part in zip(_starts(key), np.split(rows, _starts(key)[1:]), strict=False):
+        yield int(key[start]), part  # of no rows split makes one part, to which there is no start
 
 
 def _starts(key: Ints) -> Ints:

@@ -22,38 +22,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .attribution_tables import landed, table_files, with_templates
-from .engines.duckdb import DuckDBEngine, explained, sql
+from .attribution_tables import AUDITED, FAILURES, landed, table_files, with_templates
 from .bundle import open_whole
+from .engines.duckdb import DuckDBEngine, explained, sql
 from .errors import DataError
 
 BATCH = 262_144
 """Impressions that are repeated together."""
 OPEN_CONTEXT = 3
 """A context takes so many times the bytes that Parquet says: in DuckDB, in Arrow, being encoded."""
-AUDITED = b"edgeart audited"
-"""Key in the metadata of a table of failures: which files of impressions were looked at, as JSON."""
-
-FAILURES = pa.schema(
-    [
-        pa.field("stream", pa.uint64(), nullable=False),
-        pa.field("sequence", pa.uint32(), nullable=False),
-        pa.field("cause", pa.string(), nullable=False),
-        pa.field("context", pa.uint32(), nullable=False),
-        pa.field("digest", pa.binary(16)),  # of the bundle that decided, if the context is known
-        pa.field("title", pa.string(), nullable=False),
-        # What was logged, and what comes out; null where nothing does.
-        pa.field("artwork", pa.string()),
-        pa.field("n", pa.uint32(), nullable=False),
-        pa.field("total", pa.uint32(), nullable=False),
-        pa.field("reason", pa.uint8(), nullable=False),
-        pa.field("repeated_artwork", pa.string()),
-        pa.field("repeated_n", pa.uint32()),
-        pa.field("repeated_total", pa.uint32()),
-        pa.field("repeated_reason", pa.uint8()),
-    ]
-)
-"""Impressions that do not repeat; a copy of an event may be there as well."""
 
 
 @contextmanager
@@ -72,7 +49,10 @@ class Tables:
     """Landing tables under audit. rows: of impressions, copies included. passes: see above."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, files: Mapping[str, Sequence[Path]], memory: int
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        files: Mapping[str, Sequence[Path]],
+        memory: int,
     ) -> None:
         self._connection = connection
         # The first is the template, of no rows.
@@ -88,7 +68,7 @@ class Tables:
         self._writer.execute("CREATE TABLE seen (stream UBIGINT, first UINTEGER, last UINTEGER)")
 
     def contexts(self, number: int) -> pa.Table:
-        """The contexts of a pass, from 0, in any order; `held` of an impression is the `id` here."""
+        """The contexts of a pass, from 0, in any order; an impression's `held` is the `id` here."""
         self._connection.execute(f"SET VARIABLE pass = {number}")
         self._connection.execute(sql("audit/contexts.sql"))
         return self._connection.sql("FROM held").to_arrow_reader(BATCH).read_all()
@@ -113,9 +93,7 @@ def ranges(stream: npt.NDArray[np.uint64], sequence: npt.NDArray[np.uint32]) -> 
     breaks = (stream[1:] != stream[:-1]) | (sequence[1:] != sequence[:-1] + np.uint32(1))
     starts = np.concatenate([[0], np.flatnonzero(breaks) + 1]).astype(np.int64)
     ends = np.concatenate([starts[1:], [len(stream)]]) - 1
-    return pa.table(
-        {"stream": stream[starts], "first": sequence[starts], "last": sequence[ends]}
-    )
+    return pa.table({"stream": stream[starts], "first": sequence[starts], "last": sequence[ends]})
 
 
 @contextmanager
@@ -127,7 +105,7 @@ def writing(
     The names of the files of impressions, relative to `landing`, go along with it.
     """
     if out is None:
-        yield lambda failures: None
+        yield lambda _: None
         return
     names = [path.relative_to(landing).as_posix() for path in tables.impression_files]
     schema = FAILURES.with_metadata({AUDITED: json.dumps(names)})

@@ -38,7 +38,9 @@ Progress = Callable[[str, int, int], None]
 
 def sql(name: str) -> str:
     """The text of one of the SQL files."""
-    return resources.files(__package__).joinpath("sql", *name.split("/")).read_text(encoding="utf-8")
+    return (
+        resources.files(__package__).joinpath("sql", *name.split("/")).read_text(encoding="utf-8")
+    )
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 -- impression: every impression event once, with the setting of its context; others are counted.
 -- picture: title, artwork and what was shown instead, as a number.
 --
--- Reads the variable `impressions`. Impressions are a view: they stream past twice, which costs
+-- Reads the variables `impressions` and `failures` (impressions that an audit found not to repeat:
+-- they are as if they had not landed, but counted). Impressions are a view: they stream past twice, which costs
 -- less than to keep them. Few events come twice, so only those go through a window: the keys alone
 -- are grouped, which is cheap and spills.
 
@@ -10,11 +11,15 @@
 -- memory: how many rows many files have is a guess, and a wrong one would turn them round.
 SET disabled_optimizers = 'join_order,build_side_probe_side';
 
+CREATE TEMP TABLE failure AS
+SELECT DISTINCT stream, sequence FROM read_parquet(getvariable('failures'));
+
 CREATE TEMP VIEW landed AS
 SELECT
     stream, sequence, context, title, artwork, n, total, reason, slot_row, slot_column, shown,
     "at", received
-FROM read_parquet(getvariable('impressions'), hive_partitioning = false);
+FROM read_parquet(getvariable('impressions'), hive_partitioning = false)
+ANTI JOIN failure USING (stream, sequence);
 
 CREATE TEMP TABLE picture AS
 SELECT title, artwork, shown, (row_number() OVER ())::UINTEGER AS picture

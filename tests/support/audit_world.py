@@ -17,27 +17,34 @@ import pyarrow.parquet as pq
 
 import edgeart
 from edgeart_export import (
+    Category,
     EpsilonGreedy,
+    FeatureSchema,
     Greedy,
+    Number,
     PolicyModel,
     Softmax,
     SquareCB,
     Thompson,
     Ucb,
+    Vector,
+    Weights,
     bundle_bytes,
     holdbacks,
 )
 from edgeart_export.arrow_schemas import LANDING
 
-from .homepage import COUNTRIES, GENRES, schema
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from edgeart_export import Explorer
 
 TITLES, ARTWORKS = 1000, 10
+COUNTRIES = ["US", "GB", "DE", "FR", "BR", "IN", "JP"]
+GENRES = [
+    "action", "anime", "children", "comedy", "crime", "documentary", "drama", "family",
+    "fantasy", "history", "horror", "music", "romance", "science", "sport", "thriller",
+]  # fmt: skip
 EXPLORERS: dict[str, Explorer] = {
     "greedy": Greedy(floor=0.01),
     "epsilon_greedy": EpsilonGreedy(0.1),
@@ -56,7 +63,14 @@ RECORD = np.dtype([("title", "u4"), ("row", "u4"), ("n", "u4"), ("total", "u4"),
 def model(name: str, explorer: Explorer, seed: int, titles: int = TITLES) -> PolicyModel:
     """A policy of 1,000 titles with ten artworks each, attributes, and both holdbacks."""
     rng = np.random.default_rng(seed)
-    features = schema()
+    features = FeatureSchema(
+        [
+            Category("country", COUNTRIES),
+            Weights("taste", GENRES),
+            Number("hour", mean=12, std=6, indicator=True),
+            Vector("embedding", 5),
+        ]
+    )  # 32 slots, as the homepage of the benchmarks
     count, k = titles * ARTWORKS, features.width
     return PolicyModel(
         name,
@@ -73,13 +87,15 @@ def model(name: str, explorer: Explorer, seed: int, titles: int = TITLES) -> Pol
     )
 
 
-def write_bundles(folder: Path, explorers: dict[str, Explorer] | None = None) -> list[Path]:
+def write_bundles(
+    folder: Path, explorers: dict[str, Explorer] | None = None, titles: int = TITLES
+) -> list[Path]:
     """The bundles of all explorers, or of these, in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for number, (name, explorer) in enumerate((explorers or EXPLORERS).items()):
         paths.append(folder / f"{name}.edgeart")
-        paths[-1].write_bytes(bundle_bytes(model(name, explorer, number)))
+        paths[-1].write_bytes(bundle_bytes(model(name, explorer, number, titles)))
     return paths
 
 
@@ -158,7 +174,8 @@ class World:
         values = msgpack.packb(self._values())
         seed, unit = (int(each) for each in rng.integers(0, 2**64, 2, dtype=np.uint64))
         context = policy.context(values, seed=seed, unit=unit)
-        titles = [ids[i] for i in rng.integers(0, len(ids), rng.integers(self.fewest, self.most + 1))]
+        size = rng.integers(self.fewest, self.most + 1)
+        titles = [ids[i] for i in rng.integers(0, len(ids), size)]
         limits, candidates = self._limits(which, titles)
         page = policy.select_page(context, titles, limits=limits)
         artworks = page.artworks()
@@ -204,7 +221,7 @@ class World:
         limits = policy.limits(
             denied=denied,
             forbidden=["mature"] if 0.04 <= kind < 0.1 else [],
-            required=["lang_en"] if 0.08 <= kind else [],
+            required=["lang_en"] if kind >= 0.08 else [],
             candidates=candidates,
         )
         return limits, dict(limits.candidates)
