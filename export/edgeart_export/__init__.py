@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from .bundle import Written, WrittenLayer, bundle_bytes, write_bundle
+from .bundle import bundle_bytes, write_bundle
 from .cells import Cell, holdbacks
 from .errors import DataError, ExplorerError, ExportError, ModelError, SchemaError
 from .estimators import Estimate, doubly_robust, effective_sample_size, ips, snips
@@ -28,6 +28,7 @@ from .schema import Category, FeatureSchema, Number, Vector, Weights
 from .store import load_model, save_model
 from .tower import Layer
 from .trainers import LinearTrainer
+from .written import Written, WrittenLayer
 
 __version__ = "0.1.0"
 

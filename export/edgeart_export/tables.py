@@ -101,7 +101,12 @@ def exported(report: Report) -> None:
             print(f"  attributes: {', '.join(report['attributes'])}")
         print(
             f"  against f32 weights on {b['contexts']} contexts ({report['compared_on']}): "
-            f"{100 * b['flips']:.2f} % greedy flips, largest score error {b['score_error']:.2g}"
+            f"{100 * b['flips']:.2f} % greedy flips, which cost {b['loss']:.2g} of score a title on "
+            f"average, {b['largest_loss']:.2g} at most"
+        )
+        print(
+            f"  scores off by at most {b['score_error']:.2g} there, {b['score_bound']:.2g} for any "
+            f"context; weights by {100 * b['row_error']:.2g} % (root mean square)"
         )
         if b["stability"]:
             _stability(b["stability"])
