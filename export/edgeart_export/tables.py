@@ -110,8 +110,23 @@ def exported(report: Report) -> None:
         )
         if b["stability"]:
             _stability(b["stability"])
+        _price(report["exploration"])
     if "onnx" in report:
         print(f"{report['onnx']['path']}: {report['onnx']['size']} bytes")
+
+
+def _price(found: Report) -> None:
+    """What exploration gives up."""
+    print(
+        f"  exploration gives up {found['total']:.2g} of a best score of {found['best']:.2g}, were "
+        f"the scores true ({found['contexts']} contexts, {found['titles']} title(s)):"
+    )
+    for cell in found["cells"]:
+        name = "no cell" if cell["cell"] is None else f"cell {cell['cell']}"
+        print(
+            f"    {name}, {100 * cell['share']:g} % of units, {cell['explorer']}: "
+            f"{cell['given_up']:.2g}"
+        )
 
 
 def _stability(found: Report) -> None:
