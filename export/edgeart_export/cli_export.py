@@ -13,9 +13,10 @@ import edgeart
 
 from . import obd, tables
 from .bundle import COMPARED, write_bundle
+from .catalogue import catalogued, load_prior, read_catalogue
 from .cells import Cell, holdbacks
 from .cli_parts import EXIT_OK, at_least, command, half
-from .errors import ExportError
+from .errors import ExportError, ModelError
 from .examples import sample
 from .explorers import Explorer, parse_explorer
 from .exploring import (
@@ -55,6 +56,13 @@ def register(commands: Any) -> None:
         "--explorer", type=_explorer, help="such as greedy:floor=0.01 (default: the model's)"
     )
     export.add_argument(
+        "--catalogue",
+        type=Path,
+        metavar="FILE",
+        help="export exactly these artworks (Parquet: title, artwork, whatever describes them; "
+        "attributes where the model has some): new ones as their features suggest",
+    )
+    export.add_argument(
         "--exposures",
         type=Path,
         nargs="+",
@@ -91,6 +99,15 @@ def _export(options: argparse.Namespace) -> int:
         if (given := getattr(options, field)) is not None
     }
     model = dataclasses.replace(model, **changes)
+    changed = None
+    if options.catalogue:
+        prior = load_prior(options.model)
+        if prior is None:
+            raise ModelError(
+                f"{options.model} says nothing of new artworks: prior.json is missing; train "
+                f"again, or leave --catalogue out"
+            )
+        model, changed = catalogued(model, prior, read_catalogue(options.catalogue))
     if options.cells is None:
         model = with_holdbacks(model)
     if options.exposures:
@@ -114,6 +131,7 @@ def _export(options: argparse.Namespace) -> int:
             for cell in model.cells
         ],
         "attributes": list(model.attributes),
+        "catalogue": None if changed is None else changed.to_json(),
     }
     if options.bundle:
         written = write_bundle(

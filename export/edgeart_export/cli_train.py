@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from . import obd, tables
+from .catalogue import prior_of
 from .cli_parts import EXIT_OK, at_least, command, half, log, positive
 from .store import save_model
 from .trainers import LinearTrainer
@@ -54,7 +55,7 @@ def _train(options: argparse.Namespace) -> int:
         "trainer": f"LinearTrainer(l2={options.l2:g})",
     }
     model = trainer.to_model(options.name, options.sequence, meta=meta)
-    save_model(model, options.output)
+    save_model(model, options.output, prior=prior_of(trainer))
     report = {
         "model": str(options.output),
         "policy": model.name,

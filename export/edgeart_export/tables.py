@@ -81,6 +81,8 @@ def trained(report: Report) -> None:
 def exported(report: Report) -> None:
     """What `export` wrote."""
     print(f"policy {report['policy']!r}, sequence {report['sequence']}, {report['explorer']}")
+    if report["catalogue"]:
+        _changes(report["catalogue"])
     if "bundle" in report:
         b = report["bundle"]
         print(
@@ -113,6 +115,22 @@ def exported(report: Report) -> None:
         _price(report["exploration"])
     if "onnx" in report:
         print(f"{report['onnx']['path']}: {report['onnx']['size']} bytes")
+
+
+def _changes(found: Report) -> None:
+    """What --catalogue did."""
+    came, went = len(found["added_titles"]), len(found["removed_titles"])
+    print(
+        f"  catalogue: {found['added']} artworks added, {came} titles among them as a whole; "
+        f"{found['removed']} withdrawn, {went} titles as a whole"
+    )
+    silent = found["undescribed"]
+    if silent:
+        named = ", ".join(f"{title}/{artwork}" for title, artwork in silent[:5])
+        print(
+            f"  nothing is known of {len(silent)} of those added: {named}"
+            f"{', …' if len(silent) > 5 else ''}; they begin with their title's mean"
+        )
 
 
 def _price(found: Report) -> None:
