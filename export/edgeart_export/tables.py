@@ -103,8 +103,8 @@ def exported(report: Report) -> None:
             print(f"  attributes: {', '.join(report['attributes'])}")
         print(
             f"  against f32 weights on {b['contexts']} contexts ({report['compared_on']}): "
-            f"{100 * b['flips']:.2f} % greedy flips, which cost a title {b['loss']:.2g} of "
-            f"score on average, {b['largest_loss']:.2g} at most"
+            f"{100 * b['flips']:.2f} % greedy flips, which cost a title {b['loss']:.6f} of "
+            f"score on average, {b['largest_loss']:.6f} at most"
         )
         print(
             f"  scores off by at most {b['score_error']:.2g} there, {b['score_bound']:.2g} for any "
