@@ -43,6 +43,11 @@ EXPOSURES = pa.schema(
         pa.field("minutes", pa.float32(), nullable=False),  # the largest that counts, 0 if none
         pa.field("reward", pa.float32(), nullable=False),
         pa.field("previous", pa.float32()),  # the reward given before, in a correction
+        # What limited the first choice, in rows and attributes of the bundle with this digest.
+        pa.field("denied", pa.binary()),
+        pa.field("required", pa.uint32(), nullable=False),
+        pa.field("forbidden", pa.uint32(), nullable=False),
+        pa.field("candidates", pa.binary()),
     ]
 )
 """One row per decision that was seen; a correction is a second row of the same exposure."""

@@ -9,12 +9,14 @@ SELECT
     row_number() OVER () - 1 AS id, stream, sequence,
     any_value(digest) AS digest, any_value(map) AS map, any_value(seed) AS seed,
     any_value(cell) AS cell, any_value(denied) AS denied,
-    any_value(required) AS required, any_value(forbidden) AS forbidden,
+    coalesce(any_value(required), 0)::UINTEGER AS required,
+    coalesce(any_value(forbidden), 0)::UINTEGER AS forbidden,
     min(content) <> max(content) AS differs
 FROM (
     SELECT
-        *, hash(digest, map, seed, coalesce(cell, ''), coalesce(denied, ''::BLOB), required,
-                forbidden) AS content
-    FROM read_parquet(getvariable('contexts'), hive_partitioning = false)
+        *, hash(digest, map, seed, coalesce(cell, ''), coalesce(denied, ''::BLOB),
+                coalesce(required, 0), coalesce(forbidden, 0)) AS content
+    FROM read_parquet(
+    getvariable('contexts'), hive_partitioning = false, union_by_name = true)
     WHERE stream % getvariable('passes')::UBIGINT = getvariable('pass')::UBIGINT)
 GROUP BY stream, sequence;
