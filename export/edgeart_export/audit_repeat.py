@@ -32,7 +32,7 @@ RECORD = np.dtype(
     [("title", "u4"), ("row", "u4"), ("n", "u4"), ("total", "u4"), ("score", "f4"),
      ("reason", "u2"), ("cell", "u2")]
 )  # fmt: skip
-SETTING = ("digest", "cell", "denied", "required", "forbidden")
+SETTING = ("digest", "policy", "policy_sequence", "cell", "denied", "required", "forbidden")
 """What contexts of one group share."""
 
 
@@ -47,6 +47,7 @@ class Verdict(IntEnum):
     CONTEXT_UNREADABLE = 13  # the bundle cannot encode the map
     CELL_UNKNOWN = 14
     CANDIDATES_UNFIT = 15  # they are not of the kind that the bundle's titles ask for
+    POLICY_DIFFERS = 16  # the bundle has another name or sequence than the context says
     REASON_DIFFERS = 20
     ARTWORK_DIFFERS = 21
     N_DIFFERS = 22  # n or total
@@ -111,6 +112,9 @@ class Contexts:
 def _group(known: Known | None, setting: dict[str, Any]) -> Group:
     if known is None:
         return Group(None, None, Verdict.BUNDLE_MISSING)
+    said = setting.pop("policy"), setting.pop("policy_sequence")
+    if said != (known.policy.name, known.policy.sequence):
+        return Group(known, None, Verdict.POLICY_DIFFERS)
     try:
         return Group(known, edgeart.Repeater(known.policy, **setting), Verdict.REPEATED)
     except edgeart.RepetitionError:

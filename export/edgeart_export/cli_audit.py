@@ -32,6 +32,7 @@ to do; 2 wrong usage; 3 audited, but something does not repeat or is missing
 
 _WORDS = {
     "bundle_missing": "the bundle that decided is not among the bundles",
+    "policy_differs": "the bundle has another name or sequence than the context says",
     "context_lost": "the context never landed",
     "context_differs": "copies of the context say different things",
     "context_unreadable": "the bundle cannot encode the context",

@@ -207,6 +207,8 @@ def test_what_a_context_cannot_repeat_says_why(world: World) -> None:
         wanted[row["stream"], row["sequence"]] = cause
 
     spoil(contexts[0], "bundle_missing", digest=bytes(16))
+    spoil(contexts[7], "policy_differs", policy="another")
+    spoil(contexts[8], "policy_differs", policy_sequence=2)
     spoil(contexts[1], "context_unreadable", map=b"\xc1")
     spoil(contexts[2], "cell_unknown", cell="none such")
     copy = dict(contexts[3])
@@ -353,7 +355,7 @@ def test_bundles_are_found_by_their_digest_whatever_they_are_called(tmp_path: Pa
     folder.mkdir(parents=True)
     (folder / "no suffix").write_bytes(data)
     policy = edgeart.Policy.from_bytes(data)
-    context = landing.context(digest=policy.digest, seed=5)
+    context = landing.context(digest=policy.digest, policy_sequence=1, seed=5)
     decision = policy.select(policy.context(b"\x80", seed=5, unit=policy.unit_of_cell(None)),
                              "title-0001")  # fmt: skip
     landing.impression(

@@ -7,6 +7,7 @@
 CREATE OR REPLACE TEMP TABLE held AS
 SELECT
     row_number() OVER () - 1 AS id, stream, sequence,
+    any_value(policy) AS policy, any_value(policy_sequence) AS policy_sequence,
     any_value(digest) AS digest, any_value(map) AS map, any_value(seed) AS seed,
     any_value(cell) AS cell, any_value(denied) AS denied,
     coalesce(any_value(required), 0)::UINTEGER AS required,
@@ -14,7 +15,7 @@ SELECT
     min(content) <> max(content) AS differs
 FROM (
     SELECT
-        *, hash(digest, map, seed, coalesce(cell, ''), coalesce(denied, ''::BLOB),
+        *, hash(policy, policy_sequence, digest, map, seed, coalesce(cell, ''), coalesce(denied, ''::BLOB),
                 coalesce(required, 0), coalesce(forbidden, 0)) AS content
     FROM read_parquet(
     getvariable('contexts'), hive_partitioning = false, union_by_name = true)
