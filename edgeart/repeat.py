@@ -50,10 +50,12 @@ class Repeater:
         denied: bytes | None = None,
         required: int = 0,
         forbidden: int = 0,
+        unit: int | None = None,
     ) -> None:
+        """unit: some unit of the cell, in its place, where one is known."""
         self.policy = policy
         try:
-            self.unit = policy.unit_of_cell(cell)  # some unit of the cell
+            self.unit = policy.unit_of_cell(cell) if unit is None else unit
         except LookupError as error:
             raise RepetitionError(str(error)) from error
         self._limits = Limits(policy, denied or b"", required, forbidden, {})

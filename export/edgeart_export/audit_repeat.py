@@ -58,6 +58,16 @@ class Known:
 
     def __init__(self, policy: edgeart.Policy) -> None:
         self.policy = policy
+        self._units: dict[str | None, int | None] = {}
+
+    def unit(self, cell: str | None) -> int | None:
+        """Some unit of a cell, None where the policy has no such cell."""
+        if cell not in self._units:
+            try:
+                self._units[cell] = self.policy.unit_of_cell(cell)
+            except LookupError:
+                self._units[cell] = None
+        return self._units[cell]
 
     @cached_property
     def artworks(self) -> pa.Array:
@@ -89,9 +99,10 @@ class Contexts:
         self.group = code[order]  # of each place
         self.place = np.empty(len(order), np.int64)  # of each id
         self.place[table.column("id").to_numpy()[order]] = np.arange(len(order))
-        table = table.take(pa.array(order))
         # Offsets of 64 bits: the maps of a pass may be more than 2 GiB.
-        self.maps = table.column("map").cast(pa.large_binary()).combine_chunks()
+        maps = table.column("map").cast(pa.large_binary()).combine_chunks()
+        self.maps = maps.take(pa.array(order))
+        table = table.drop_columns(["map"]).take(pa.array(order))
         self.seeds = table.column("seed").to_numpy()
         self.differs = table.column("differs").to_numpy(zero_copy_only=False)
         self.digests = table.column("digest")
@@ -115,10 +126,10 @@ def _group(known: Known | None, setting: dict[str, Any]) -> Group:
     said = setting.pop("policy"), setting.pop("policy_sequence")
     if said != (known.policy.name, known.policy.sequence):
         return Group(known, None, Verdict.POLICY_DIFFERS)
-    try:
-        return Group(known, edgeart.Repeater(known.policy, **setting), Verdict.REPEATED)
-    except edgeart.RepetitionError:
+    unit = known.unit(setting.pop("cell"))
+    if unit is None:
         return Group(known, None, Verdict.CELL_UNKNOWN)
+    return Group(known, edgeart.Repeater(known.policy, unit=unit, **setting), Verdict.REPEATED)
 
 
 class Repeated:

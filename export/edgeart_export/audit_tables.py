@@ -30,7 +30,7 @@ from .errors import DataError
 BATCH = 262_144
 """Impressions that are repeated together."""
 OPEN_CONTEXT = 3
-"""A context takes so many times the bytes that Parquet says: in DuckDB, in Arrow, being encoded."""
+"""A context is held so many times: in DuckDB, in Arrow, and while the one becomes the other."""
 
 
 @contextmanager
@@ -58,10 +58,10 @@ class Tables:
         # The first is the template, of no rows.
         self.impression_files = list(files["impressions"][1:])
         self.rows = sum(pq.read_metadata(path).num_rows for path in self.impression_files)
-        contexts = sum(map(_uncompressed, files["contexts"]))
-        self.passes = max(1, math.ceil(OPEN_CONTEXT * contexts / memory))
         for name, paths in files.items():
             connection.execute(f"SET VARIABLE {name} = $1", [[str(path) for path in paths]])
+        size = connection.execute(sql("audit/size.sql")).fetchall()[0][0]
+        self.passes = max(1, math.ceil(OPEN_CONTEXT * size / memory))
         connection.execute(f"SET VARIABLE passes = {self.passes}")
         # A connection of its own, as it writes while the other one reads.
         self._writer = connection.cursor()
@@ -125,8 +125,3 @@ def bytes_of(memory: str) -> int:
         raise DataError(f"{memory!r} is no amount of memory such as 512MB")
     number, unit, binary = match.groups()
     return int(float(number) * (1024 if binary else 1000) ** "bkmgt".index(unit or "b"))
-
-
-def _uncompressed(path: Path) -> int:
-    metadata = pq.read_metadata(path)
-    return sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
