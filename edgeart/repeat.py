@@ -154,6 +154,8 @@ class Repetition:
                     "impression names candidates"
                 )
             limits = self.limits(title, candidates)
+            if known:
+                return self.policy.select(self.context, title, limits=limits)
             return self.policy.select_page(self.context, (title,), limits=limits)[0]
         if known:
             raise RepetitionError(

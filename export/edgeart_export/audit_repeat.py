@@ -69,11 +69,6 @@ class Known:
                 self._units[cell] = None
         return self._units[cell]
 
-    @cached_property
-    def artworks(self) -> pa.Array:
-        """Ids of the artworks in row order."""
-        return pa.array(self.policy.artwork_ids(), pa.string())
-
 
 @dataclass(frozen=True)
 class Group:
@@ -113,6 +108,10 @@ class Contexts:
             policy = bundles.find(digest)
             number[digest] = -1 if policy is None else len(self.policies)
             self.policies += [] if policy is None else [Known(policy)]
+        # The ids of all artworks, policy after policy, and where each policy begins.
+        ids = [pa.array(each.policy.artwork_ids(), pa.large_string()) for each in self.policies]
+        self.artworks = pa.concat_arrays([pa.array([], pa.large_string()), *ids])
+        self.first = np.cumsum([0, *map(len, ids)])
         # Of each group the policy's number, the group itself, and its verdict.
         self.policy = np.array([number[setting["digest"]] for setting in settings], np.int64)
         known = [*self.policies, None]
@@ -245,27 +244,28 @@ class Repeated:
 
     def _compare(self) -> None:
         """Turns REPEATED into what differs, where something does."""
-        rows = np.flatnonzero(self.verdict == Verdict.REPEATED)
-        record, verdict = self.record[rows], self.verdict[rows]
-        n, total, reason = (_numbers(self.batch, name)[rows] for name in ("n", "total", "reason"))
+        record, verdict = self.record, np.zeros(len(self.record), np.uint8)
+        n, total, reason = (_numbers(self.batch, name) for name in ("n", "total", "reason"))
         verdict[(record["n"] != n) | (record["total"] != total)] = Verdict.N_DIFFERS
-        verdict[~self._same_artwork(rows)] = Verdict.ARTWORK_DIFFERS
+        verdict[~self._same_artwork()] = Verdict.ARTWORK_DIFFERS
         verdict[record["reason"] != reason] = Verdict.REASON_DIFFERS
-        self.verdict[rows] = verdict
+        self.verdict = np.where(self.verdict == Verdict.REPEATED, verdict, self.verdict)
 
-    def _same_artwork(self, rows: Ints) -> npt.NDArray[np.bool_]:
+    def _same_artwork(self) -> npt.NDArray[np.bool_]:
         logged = self.batch.column("artwork")
-        same = np.zeros(self.batch.num_rows, np.bool_)
-        policy = self.contexts.policy[self.contexts.group[self.place[rows]]]
-        for number in np.unique(policy).tolist():
-            part = rows[policy == number]
-            at = self.record["row"][part]
-            ids = self.contexts.policies[number].artworks
-            found = ids.take(pa.array(at, mask=at == NONE))
-            same[part] = _equal(found, logged.take(pa.array(part)))
+        same = _equal(self.contexts.artworks.take(self._chosen()), logged.cast(pa.large_string()))
         for row, artwork in self.host.items():
             same[row] = artwork == logged[row].as_py()
-        return same[rows]
+        return same
+
+    def _chosen(self) -> pa.Array:
+        """Of each impression the place of what came out in `contexts.artworks`, or null."""
+        row = self.record["row"]
+        if not len(self.contexts.group):
+            return pa.nulls(len(row), pa.int64())
+        policy = self.contexts.policy[self.contexts.group[self.place]]
+        none = (row == NONE) | (policy < 0) | ~self.held
+        return pa.array(np.where(none, 0, self.contexts.first[policy] + row), mask=none)
 
     def failures(self) -> pa.Table:
         """The impressions that must not train, in the columns of `audit_tables.FAILURES`."""
@@ -278,25 +278,17 @@ class Repeated:
             **{name: logged.column(name) for name in LOGGED},
             "cause": pa.array(causes, pa.string()),
             "digest": self.contexts.digests.take(pa.array(self.place[rows], mask=~self.held[rows])),
-            "repeated_artwork": pa.array(
-                [None if none else self._came_out(row)
-                 for row, none in zip(rows.tolist(), nothing.tolist(), strict=True)],
-                pa.string(),
-            ),
+            "repeated_artwork": self._came_out(rows, nothing),
             **{f"repeated_{name}": pa.array(record[name], mask=nothing)
                for name in ("n", "total", "reason")},
         }  # fmt: skip
         return pa.table({each.name: columns[each.name] for each in FAILURES}).cast(FAILURES)
 
-    def _came_out(self, row: int) -> str | None:
-        if row in self.host:
-            return self.host[row]
-        at = int(self.record["row"][row])
-        if at == NONE:
-            return None
-        policy = self.contexts.policy[self.contexts.group[self.place[row]]]
-        found: str = self.contexts.policies[policy].artworks[at].as_py()
-        return found
+    def _came_out(self, rows: Ints, nothing: npt.NDArray[np.bool_]) -> pa.Array:
+        """The artworks of these rows, null where nothing did."""
+        found = self.contexts.artworks.take(self._chosen().take(pa.array(rows))).to_pylist()
+        found = [self.host.get(*each) for each in zip(rows.tolist(), found, strict=True)]
+        return pa.array(found, pa.string(), mask=nothing)
 
 
 LOGGED = ("stream", "sequence", "context", "title", "artwork", "n", "total", "reason")
