@@ -27,7 +27,7 @@ from .bundle import open_whole
 from .engines.duckdb import DuckDBEngine, explained, sql
 from .errors import DataError
 
-BATCH = 262_144
+BATCH = 524_288
 """Impressions that are repeated together."""
 OPEN_CONTEXT = 3
 """A context is held so many times: in DuckDB, in Arrow, and while the one becomes the other."""
