@@ -366,6 +366,20 @@ def test_bundles_are_found_by_their_digest_whatever_they_are_called(tmp_path: Pa
     assert (report.repeated, report.failed) == (1, 0)
 
 
+def test_files_that_landed_before_limits_had_columns_repeat_too(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    bundles = audit_world.write_bundles(world.bundles, {"softmax": Softmax(0.05)}, titles=5)
+    audit_world.World(bundles, seed=4, fewest=5, most=5, plain=True).land(world.landing, 100)
+    later = {
+        "contexts": ["required", "forbidden"],
+        "impressions": ["candidates", "host_candidates"],
+    }
+    for table, names in later.items():
+        (path,) = (world.landing / table).glob("*/*.parquet")
+        pq.write_table(pq.read_table(path).drop_columns(names), path)
+    assert audit(world.landing, world.bundles).repeated == 100
+
+
 def test_nothing_landed_is_nothing_wrong(tmp_path: Path) -> None:
     bundles = audit_world.write_bundles(tmp_path / "bundles", {"greedy": Greedy()}, titles=1)
     (tmp_path / "landing" / "impressions").mkdir(parents=True)
