@@ -96,33 +96,12 @@ class CrossFitted:
         self._schema, self._titles = schema, titles
         self._l2, self._folds, self._seed = l2, folds, seed
 
-    def predict(self, log: Log) -> dict[str, Prediction]:
-        """Out-of-fold predictions. Raises DataError for titles or artworks it was not given."""
-        vectors = self._schema.encode_many(log.contexts)
-        fold = self._deal(log)
-        parts = []
-        for f in range(self._folds):
-            rows = np.flatnonzero(fold == f)
-            picked = rows.tolist()
-            part = LinearTrainer(self._schema, self._titles, l2=self._l2)
-            parts.append(
-                part.fit(
-                    {
-                        "title": [log.title[i] for i in picked],
-                        "artwork": [log.artwork[i] for i in picked],
-                        "reward": log.reward[rows],
-                        "context": vectors[rows],
-                    }
-                )
-            )
-        fitted: list[tuple[npt.NDArray[np.bool_] | slice, Floats]] = []
-        for f in range(self._folds):
-            others = LinearTrainer(self._schema, self._titles, l2=self._l2)
-            for g, part in enumerate(parts):
-                if g != f:
-                    others.merge(part)
-            fitted.append((fold == f, others.solve()))
-        return _predict(log, self._titles, vectors.astype(np.float64), fitted, None)
+    def predict(self, log: Log, weight: Floats | None = None) -> dict[str, Prediction]:
+        """Out-of-fold predictions; weight: what each row counts when fitted, [n], None: all alike.
+
+        Raises DataError for titles or artworks it was not given.
+        """
+        return cross_fit(self._schema, self._titles, log, self._deal(log), self._l2, weight)
 
     def _deal(self, log: Log) -> npt.NDArray[np.int64]:
         rng = np.random.default_rng(self._seed)
@@ -134,6 +113,43 @@ class CrossFitted:
             raise DataError(f"{groups} rows or clusters cannot be dealt to {self._folds} folds")
         dealt: npt.NDArray[np.int64] = rng.permutation(np.arange(groups) % self._folds)[group]
         return dealt
+
+
+def cross_fit(
+    schema: FeatureSchema,
+    titles: Mapping[str, Sequence[str]],
+    log: Log,
+    fold: npt.NDArray[np.int64],
+    l2: float,
+    weight: Floats | None = None,
+) -> dict[str, Prediction]:
+    """Predicts each row with a LinearTrainer of penalty l2 that saw the rows of other folds alone.
+
+    fold: [n], 0 to folds − 1, of which each has a row. weight: [n] ≥ 0, what a row counts.
+    """
+    vectors = schema.encode_many(log.contexts)
+    folds = int(fold.max(initial=-1)) + 1
+    parts = []
+    for f in range(folds):
+        rows = np.flatnonzero(fold == f)
+        picked = rows.tolist()
+        batch: dict[str, object] = {
+            "title": [log.title[i] for i in picked],
+            "artwork": [log.artwork[i] for i in picked],
+            "reward": log.reward[rows],
+            "context": vectors[rows],
+        }
+        if weight is not None:
+            batch["weight"] = weight[rows]
+        parts.append(LinearTrainer(schema, titles, l2=l2).fit(batch))
+    fitted: list[tuple[npt.NDArray[np.bool_] | slice, Floats]] = []
+    for f in range(folds):
+        others = LinearTrainer(schema, titles, l2=l2)
+        for g, part in enumerate(parts):
+            if g != f:
+                others.merge(part)
+        fitted.append((fold == f, others.solve()))
+    return _predict(log, titles, vectors.astype(np.float64), fitted, None)
 
 
 def _predict(
