@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..explorers import Explorer, Fixed, SquareCB, Uniform
+from ..exposures import Exposures
 from ..model import PolicyModel
 from ..schema import Category, FeatureSchema, Number, Weights
 from ..trainers import LinearTrainer
-from .exposures import Exposures
 
 Titles = Mapping[str, Sequence[str]]
 Tags = Mapping[tuple[str, str], str]
@@ -72,17 +72,18 @@ def personal(
 
     tags: (title, artwork) → tag, of every artwork that was or is to be shown.
     """
-    title, artwork = np.array(exposures.title)[rows], np.array(exposures.artwork)[rows]
+    inputs = schema()
+    title, artwork = exposures.title[rows], exposures.artwork[rows]
     vectors = exposures.vectors(rows)
     pairs = list(zip(title.tolist(), artwork.tolist(), strict=True))
     tag = np.array([tags[pair] for pair in pairs])
     alike = np.array([1 / len(titles[t]) for t, _ in pairs])
-    weight = np.minimum(alike / np.array(exposures.propensity)[rows], LARGEST_WEIGHT)
+    weight = np.minimum(alike / exposures.propensity[rows], LARGEST_WEIGHT)
     steps = [(title, [*titles], TITLE_L2, weight), (tag, sorted({*tags.values()}), TAG_L2, None)]
-    left = np.array(exposures.reward, dtype=np.float64)[rows]
+    left = exposures.reward[rows]
     learned: list[dict[str, Floats]] = []
     for group, groups, l2, weights in steps:
-        trainer = LinearTrainer(exposures.schema, {g: [g] for g in groups}, l2=l2)
+        trainer = LinearTrainer(inputs, {g: [g] for g in groups}, l2=l2)
         batch = {"title": group, "artwork": group, "reward": left, "context": vectors}
         trainer.partial_fit(batch if weights is None else {**batch, "weight": weights})
         solved = trainer.solve()
@@ -91,7 +92,7 @@ def personal(
         left = left - np.einsum("ij,ij->i", vectors, own)
         learned.append(dict(zip(groups, solved, strict=True)))
     here = np.array([a in titles[t] for t, a in pairs])
-    trainer = LinearTrainer(exposures.schema, titles, l2=ARTWORK_L2)
+    trainer = LinearTrainer(inputs, titles, l2=ARTWORK_L2)
     trainer.partial_fit(
         {
             "title": title[here],
@@ -116,7 +117,7 @@ def unpersonalised(
     those who were shown an artwork are not everybody. (Means of rewards weighted by propensity are
     so noisy that their best is worse.)
     """
-    title, vectors = np.array(exposures.title)[rows], exposures.vectors(rows)
+    title, vectors = exposures.title[rows], exposures.vectors(rows)
     best = {}
     for key, part in model.title_rows().items():
         mean = vectors[title == key].mean(axis=0, dtype=np.float64)
