@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,6 +24,7 @@ RESAMPLES = 2000
 
 _BAGS = 4096
 _BATCH = 256
+_KEPT = 1 << 21
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,12 @@ class Groups:
     def __init__(self, cluster: Clusters | None, rows: int) -> None:
         self.rows = rows
         self._code: npt.NDArray[np.intp] | None = None
+        self._drawn: tuple[tuple[int, int], list[Floats]] | None = None
         self.count = rows
         if cluster is not None:
             if len(cluster) != rows:
                 raise DataError(f"{len(cluster)} clusters for {rows} rows")
-            self._code = np.unique(cluster, return_inverse=True)[1].astype(np.intp)
+            self._code = _numbered(cluster)
             self.count = int(self._code.max(initial=-1)) + 1
 
     def sums(self, values: Floats) -> Floats:
@@ -61,6 +64,30 @@ class Groups:
         if self._code is None:
             return values
         return np.bincount(self._code, values, self.count).astype(np.float64)
+
+    def bags(self, values: Floats) -> Floats:
+        """Values [n] added up by bag, of which there are 4,096 at most; see `Terms.bootstrap`."""
+        sums = self.sums(values)
+        if self.count <= _BAGS:
+            return sums
+        bag = np.random.default_rng(self.count).permutation(self.count) % _BAGS
+        return np.bincount(bag, sums, _BAGS).astype(np.float64)
+
+    def drawn(self, resamples: int, seed: int) -> Iterator[Floats]:
+        """How often each bag is drawn in each resample: arrays of [some resamples, bags]."""
+        asked = resamples, seed
+        if self._drawn is not None and self._drawn[0] == asked:
+            yield from self._drawn[1]
+            return
+        rng, bags, kept = np.random.default_rng(seed), min(self.count, _BAGS), []
+        for first in range(0, resamples, _BATCH):
+            size = min(_BATCH, resamples - first)
+            counts = rng.multinomial(bags, np.full(bags, 1 / bags), size).astype(np.float64)
+            kept.append(counts)
+            yield counts
+        # Estimates of the same rows draw the same.
+        if bags * resamples <= _KEPT:
+            self._drawn = asked, kept
 
     def error(self, centred: Floats) -> float:
         """Standard error of the mean of terms [n] that are centred already.
@@ -74,6 +101,17 @@ class Groups:
             raise DataError(f"an estimate needs at least 2 {what}, not {self.count}")
         squares = float(np.sum(self.sums(centred) ** 2))
         return math.sqrt(self.count / (self.count - 1) * squares) / self.rows
+
+
+def _numbered(cluster: Clusters) -> npt.NDArray[np.intp]:
+    """Numbers 0, 1, … for clusters of any integers: [n]."""
+    low, high = (int(edge) for edge in (cluster.min(initial=0), cluster.max(initial=0)))
+    if low < 0 or high > 4 * len(cluster) + 1024:
+        return np.unique(cluster, return_inverse=True)[1].astype(np.intp)
+    there = np.zeros(high + 1, dtype=bool)  # small numbers need not be sorted
+    there[cluster] = True
+    number: npt.NDArray[np.intp] = (np.cumsum(there) - 1)[cluster]
+    return number
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,18 +202,9 @@ class Terms:
         """
         if self.groups.count < 2:
             self.groups.error(self.terms)  # says so
-        rng = np.random.default_rng(seed)
-        columns = np.stack([self.groups.sums(c) for r in self.ratios for c in (r.over, r.under)])
-        if columns.shape[1] > _BAGS:
-            bag = rng.permutation(columns.shape[1]) % _BAGS
-            columns = np.stack([np.bincount(bag, column, _BAGS) for column in columns])
-        count = columns.shape[1]
+        columns = np.stack([self.groups.bags(c) for r in self.ratios for c in (r.over, r.under)])
         drawn = np.concatenate(
-            [
-                rng.multinomial(count, np.full(count, 1 / count), min(_BATCH, resamples - first))
-                @ columns.T
-                for first in range(0, resamples, _BATCH)
-            ]
+            [counts @ columns.T for counts in self.groups.drawn(resamples, seed)]
         )
         under = drawn[:, 1::2]
         # A resample without any weight has no value; with more than a few clusters there is none.

@@ -15,7 +15,6 @@ from .errors import DataError
 from .estimators import Floats, Rows
 from .log import Log
 from .rewards import Prediction, rows_by_title
-from .schema import Values
 
 Progress = Callable[[int], None]
 """Called now and then with the number of rows done."""
@@ -40,7 +39,7 @@ class Shares:
         self.policy = policy
         # These explorers look at no score, so that every context is as good as any other.
         self._blind = policy.explorer.kind in ("fixed", "uniform")
-        self._keep = keep or self._blind
+        self._keep = keep and not self._blind
         self._known: dict[tuple[bytes, str], Floats] = {}
         # A propensity does not depend on the seed, but on the cell: what is judged is the policy's
         # own explorer, not that of a holdback.
@@ -53,29 +52,28 @@ class Shares:
         """Per title of the log the shares of the policy's artworks; see `Target`."""
         targets, place = blank(self.policy, log)
         values, context = None, None
+        here: dict[str, Floats] = {}
         for row, (title, i) in enumerate(zip(log.title, place.tolist(), strict=True)):
-            key = self._key(log.contexts[row], title)
-            known = None if key is None else self._known.get(key)
+            # Rows of one page or unit may share their map; then each title is asked for once.
+            if log.contexts[row] is not values:
+                values, context = log.contexts[row], None
+                if not self._blind:
+                    here = {}
+            known = here.get(title)
+            if known is None and self._keep and isinstance(values, bytes):
+                known = self._known.get((values, title))
             if known is None:
-                # The rows of one page may share their map.
-                if context is None or (log.contexts[row] is not values and not self._blind):
-                    values = log.contexts[row]
-                    context = self.policy.context(
-                        None if self._blind else values, seed=0, unit=self._unit
-                    )
+                if context is None:
+                    given = None if self._blind else values
+                    context = self.policy.context(given, seed=0, unit=self._unit)
                 candidates = self.policy.candidates(context, title)
                 known = np.array(candidates.n, dtype=np.float64) / candidates.total
-                if key is not None:
-                    self._known[key] = known
-            targets[title].values[i] = known
+                if self._keep and isinstance(values, bytes):
+                    self._known[values, title] = known
+            here[title] = targets[title].values[i] = known
             if progress is not None and (row % 500 == 499 or row == len(log) - 1):
                 progress(row + 1)
         return targets
-
-    def _key(self, values: Values, title: str) -> tuple[bytes, str] | None:
-        if self._blind:
-            return b"", title
-        return (values, title) if self._keep and isinstance(values, bytes) else None
 
 
 class Defaults:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .errors import DataError
 from .log import Log
 from .model import PolicyModel
-from .schema import FeatureSchema
+from .schema import FeatureSchema, Values
 from .tower import forward
 from .trainers.linear import LinearTrainer
 
@@ -60,6 +60,20 @@ def rows_by_title(log: Log) -> Iterator[tuple[str, Rows]]:
         yield title, np.array(found, dtype=np.intp)
 
 
+def encoded_rows(schema: FeatureSchema, log: Log) -> npt.NDArray[np.float32]:
+    """The encoded contexts of a log: float32 [n, width]. Rows that share a map share its code."""
+    # The log keeps its maps alive, so that each id stays one map's.
+    number: dict[int, int] = {}
+    distinct: list[Values] = []
+    code = np.zeros(len(log), dtype=np.intp)
+    for row, values in enumerate(log.contexts):
+        code[row] = known = number.setdefault(id(values), len(number))
+        if known == len(distinct):
+            distinct.append(values)
+    found: npt.NDArray[np.float32] = schema.encode_many(distinct)[code]
+    return found
+
+
 class GivenModel:
     """Predicts with a model trained on other data, for example on an earlier part of the log."""
 
@@ -68,7 +82,7 @@ class GivenModel:
 
     def predict(self, log: Log) -> dict[str, Prediction]:
         """The model's scores. Raises DataError for a title it does not have."""
-        encoded = self._model.schema.encode_many(log.contexts).astype(np.float64)
+        encoded = encoded_rows(self._model.schema, log).astype(np.float64)
         vectors = forward(self._model.tower, encoded)
         weights = self._model.weights.astype(np.float64)
         return _predict(log, self._model.titles, vectors, [(slice(None), weights)], self._model)
@@ -127,7 +141,7 @@ def cross_fit(
 
     fold: [n], 0 to folds − 1, of which each has a row. weight: [n] ≥ 0, what a row counts.
     """
-    vectors = schema.encode_many(log.contexts)
+    vectors = encoded_rows(schema, log)
     folds = int(fold.max(initial=-1)) + 1
     parts = []
     for f in range(folds):
