@@ -71,10 +71,16 @@ def _evaluate(options: argparse.Namespace) -> int:
             )
             for policy, path in zip(policies, options.policy, strict=True)
         ]
+    logged = logged_value(log)
+    if options.report is not None:
+        from .report.evaluation import write_evaluation  # noqa: PLC0415 - only if it is asked for
+
+        named = [(path.stem, e) for path, e in zip(options.policy, evaluations, strict=True)]
+        write_evaluation(options.report, named, logged, source, options.group)
     report: dict[str, object] = {
         **source,
         "logging_policy": {
-            **logged_value(log).to_json(),
+            **logged.to_json(),
             "rewarded": int((log.reward > 0).sum()),
         },
         "reward_model": cli_exposures.model_name(options),

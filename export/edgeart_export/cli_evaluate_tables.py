@@ -9,19 +9,8 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from .evaluate import Evaluation
+from .evaluate_judged import NAMES
 from .tables import Report, pm, show_table
-
-ESTIMATORS = {
-    "snips": "SNIPS",
-    "sndr": "SNDR",
-    "dr": "DR",
-    "mrdr": "MRDR",
-    "ips": "IPS",
-    "clipped": "clipped IPS",
-    "dm": "DM",
-    "replay": "replay",
-}
-"""Estimators in the order in which they are shown, and what they are called."""
 
 
 def evaluated(report: Report) -> None:
@@ -76,7 +65,7 @@ def estimators(report: Report) -> None:
     for name in ("value", "95 % interval", *(("of the bootstrap",) if resampled else ())):
         table.add_column(name, justify="right", no_wrap=True)
     for policy in report["policies"]:
-        for name, words in ESTIMATORS.items():
+        for name, words in NAMES.items():
             if policy.get(name) is not None:
                 found = policy[name]
                 pairs = [(found["low"], found["high"])]

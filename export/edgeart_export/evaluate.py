@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 import edgeart
 
 from .estimators import Estimate, mean, mrdr_weight
@@ -19,7 +22,7 @@ from .log import Log
 from .rewards import CrossFitted, Prediction, RewardModel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     """The estimates of one policy on one log; see `edgeart_export.estimators` for the formulas.
 
@@ -27,7 +30,8 @@ class Evaluation:
     error allows says that a logging propensity is wrong or that the log lacks artworks which the
     policy shows. clip: the largest weight of clipped IPS. floors: (title, declared floor,
     candidates) wherever floor · candidates > 1. groups: the same as `overall` by member group, such
-    as "GB", on its rows alone; None where the policy shows nothing of what these saw.
+    as "GB", on its rows alone; None where the policy shows nothing of what these saw. weights: the
+    importance weights, float64 [rows].
     """
 
     policy: str
@@ -39,6 +43,7 @@ class Evaluation:
     clip: float
     floors: tuple[tuple[str, float, int], ...]
     groups: Mapping[str, Judged | None] = field(default_factory=dict)
+    weights: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0), repr=False)
 
     @property
     def rows(self) -> int:
@@ -146,6 +151,7 @@ def evaluate(
     asked: dict[str, Any] = {
         "clip": clip,
         "modelled": predicted is not None,
+        "even": all(float(np.ptp(log.propensity[t.rows])) < 1e-6 for t in targets.values()),
         "bootstrap": bootstrap,
     }
     parts: dict[str, Judged | None] = {}
@@ -165,6 +171,7 @@ def evaluate(
         clip=clip,
         floors=floors_above_uniform(policy, sorted(targets)),
         groups=parts,
+        weights=rows.weight,
     )
 
 

@@ -11,6 +11,18 @@ import numpy as np
 from .errors import DataError
 from .estimators import Estimate, Rows, Terms
 
+NAMES = {
+    "snips": "SNIPS",
+    "sndr": "SNDR",
+    "dr": "DR",
+    "mrdr": "MRDR",
+    "ips": "IPS",
+    "clipped": "clipped IPS",
+    "dm": "DM",
+    "replay": "replay",
+}
+"""Estimators in the order in which they are shown, and what they are called."""
+
 LEAST_SAMPLE = 1000.0
 """With a smaller effective sample size there is no interval."""
 
@@ -29,8 +41,9 @@ class Judged:
 
     estimates: by name, those of replay, dm, ips, clipped, snips, dr, sndr and mrdr that can be
     had. bootstrap: 95 % intervals of resampled clusters where they were asked for. doubts: why
-    there are no intervals, in sentences; empty where there are. thin: estimators that have none
-    all the same: too few rows show the artwork that replay looks for.
+    there are no intervals, in sentences; empty where there are. without: estimators that have none
+    all the same, because what they are off by is not chance: DM, whose error is its model's, and
+    replay where the logging policy did not show all candidates alike or too few rows match.
     """
 
     rows: int
@@ -39,11 +52,11 @@ class Judged:
     effective_sample_size: float
     effective_rewarded: float
     doubts: tuple[str, ...]
-    thin: frozenset[str] = frozenset()
+    without: frozenset[str] = frozenset()
 
     def interval(self, name: str) -> Interval | None:
         """The 95 % interval of an estimate; None where the rows are too few to have one."""
-        return None if self.doubts or name in self.thin else self.estimates[name].interval
+        return None if self.doubts or name in self.without else self.estimates[name].interval
 
     def estimate_json(self, name: str) -> dict[str, object]:
         """Value, standard error and interval; all but the value null where there is none."""
@@ -65,22 +78,24 @@ class Judged:
 
 
 def judged(
-    rows: Rows, robust: Rows | None, *, clip: float, modelled: bool, bootstrap: bool
+    rows: Rows, robust: Rows | None, *, clip: float, modelled: bool, even: bool, bootstrap: bool
 ) -> Judged:
     """All estimates of the rows.
 
-    robust: the rows with MRDR's predictions; modelled: whether there is a reward model. Raises
-    DataError where all weights are 0, and for fewer than two rows.
+    robust: the rows with MRDR's predictions; modelled: whether there is a reward model; even:
+    whether the logging policy showed all candidates alike. Raises DataError where all weights are
+    0, and for fewer than two rows.
     """
     terms: dict[str, Terms] = {
         "snips": rows.snips,
         "ips": rows.ips,
         "clipped": rows.clipped(clip),
     }
-    thin = frozenset[str]()
+    without = {"dm"}
     if rows.likeliest is not None and rows.likeliest.any():
         terms["replay"] = rows.replay
-        thin = frozenset(["replay"] if doubts(replace(rows, weight=rows.likeliest)) else [])
+        if not even or doubts(replace(rows, weight=rows.likeliest)):
+            without.add("replay")
     if modelled:
         terms |= {"dm": rows.dm, "dr": rows.dr, "sndr": rows.sndr}
     if robust is not None:
@@ -92,7 +107,7 @@ def judged(
         effective_sample_size=rows.effective,
         effective_rewarded=rows.effective_rewarded,
         doubts=doubts(rows),
-        thin=thin,
+        without=frozenset(without),
     )
 
 

@@ -32,7 +32,7 @@ from .rewards import RewardModel
 
 DAY_MS = 86_400_000
 
-Step = Callable[[str], None]
+Step = Callable[[str], object]
 """Called with what is being done."""
 
 
