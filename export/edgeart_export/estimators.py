@@ -107,6 +107,14 @@ class Rows:
         columns = (getattr(self, field.name) for field in fields(self))
         return Rows(*(None if column is None else column[rows] for column in columns))  # type: ignore[arg-type]
 
+    def beside(self, other: Rows) -> Rows:
+        """These very rows; what follows from rewards, clusters and q̂(x, a) alone is other's.
+
+        other: another policy's rows of the same log, in the same order.
+        """
+        vars(self).update(groups=other.groups, noise=other.noise)
+        return self
+
     @cached_property
     def groups(self) -> Groups:
         """The clusters."""

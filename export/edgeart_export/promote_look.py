@@ -74,9 +74,10 @@ class Judges:
 
     def take(self, rows: npt.NDArray[np.bool_]) -> Judges:
         """These rows alone."""
+        own = self.candidate.take(rows)
         return Judges(
-            self.candidate.take(rows),
-            {name: rival.take(rows) for name, rival in self.rivals.items()},
+            own,
+            {name: rival.take(rows).beside(own) for name, rival in self.rivals.items()},
             None if self.group is None else self.group[rows],
         )
 
