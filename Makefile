@@ -19,6 +19,7 @@ DEVICE := $(shell find edgeart -name '*.py' -o -name '*.pyi' -o -name py.typed)
 .PHONY: force help demo test test-native test-python test-device lint lint-python lint-c format
 .PHONY: targets coverage fuzz amalgamation gates
 .PHONY: bench bench-feedback sigkill agreement attribution null-worlds unbiasedness
+.PHONY: interval-coverage promotion
 .PHONY: variance-formats deltas bench-sync poll-simulation sync-sigkill dist clean distclean
 
 help: ## list the targets
@@ -140,6 +141,12 @@ null-worlds: $(STAMP)/test ## SEEDS worlds (100) without anything to gain: how o
 
 unbiasedness: $(STAMP)/test ## LOGS logs (2000) of every explorer, whose intervals should hold the truth
 	@"$(BIN)/python" -m benchmarks.unbiasedness --logs $(or $(LOGS),2000)
+
+interval-coverage: $(STAMP)/test ## LOGS clustered logs (2000) of four worlds: do 95 % intervals cover 95 %?
+	@"$(BIN)/python" -m benchmarks.coverage --logs $(or $(LOGS),2000)
+
+promotion: $(STAMP)/test ## WORLDS (200) without and with a gain of 10 %: how often is it promoted?
+	@"$(BIN)/python" -m benchmarks.promotion --worlds $(or $(WORLDS),200)
 
 deltas: $(STAMP)/bench ## bytes of deltas between bundles, beside bsdiff and zstd
 	@"$(BIN)/python" -m benchmarks.deltas

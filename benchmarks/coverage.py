@@ -138,9 +138,12 @@ def _replayed(world: World, best: npt.NDArray[np.intp]) -> float:
     return float(np.average(world.chance[at, best], weights=world.logging[at, best]))
 
 
-def run(piece: tuple[int, int]) -> dict[str, Any] | None:
-    """One log of a world: by estimator, which intervals hold; None where there is no interval."""
-    number, seed = piece
+def run(piece: tuple[int, int, int]) -> dict[str, Any] | None:
+    """One log of a world: by estimator, which intervals hold; None where there is no interval.
+
+    piece: number of the world, seed, resamples of the bootstrap.
+    """
+    number, seed, resamples = piece
     world = worlds()[number]
     rows, other = world.log(seed)
     if doubts(rows) or doubts(other):
@@ -155,7 +158,7 @@ def run(piece: tuple[int, int]) -> dict[str, Any] | None:
         wanted, found = truth(world, name), terms(rows, other, name)
         intervals = {
             "asymptotic": found.estimate().interval,
-            "bootstrap": found.bootstrap(resamples=1000, seed=seed),
+            "bootstrap": found.bootstrap(resamples=resamples, seed=seed),
             "naive": terms(alone, alone_other, name).seen().interval,
         }
         held[name] = {kind: low <= wanted <= high for kind, (low, high) in intervals.items()}
@@ -163,13 +166,15 @@ def run(piece: tuple[int, int]) -> dict[str, Any] | None:
     return {"held": held, "effective": rows.effective, "rewarded": rows.effective_rewarded}
 
 
-def campaign(logs: int, *, workers: int = 1, names: Sequence[str] = ()) -> dict[str, Any]:
+def campaign(
+    logs: int, *, workers: int = 1, names: Sequence[str] = (), resamples: int = 1000
+) -> dict[str, Any]:
     """`logs` logs of each world; coverage by world, estimator and kind of interval."""
     found = {}
     for number, world in enumerate(worlds()):
         if names and world.name not in names:
             continue
-        pieces = [(number, seed) for seed in range(logs)]
+        pieces = [(number, seed, resamples) for seed in range(logs)]
         if workers == 1:
             results = [run(piece) for piece in pieces]
         else:
