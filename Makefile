@@ -142,10 +142,10 @@ null-worlds: $(STAMP)/test ## SEEDS worlds (100) without anything to gain: how o
 unbiasedness: $(STAMP)/test ## LOGS logs (2000) of every explorer, whose intervals should hold the truth
 	@"$(BIN)/python" -m benchmarks.unbiasedness --logs $(or $(LOGS),2000)
 
-interval-coverage: $(STAMP)/test ## LOGS clustered logs (2000) of four worlds: do 95 % intervals cover 95 %?
+interval-coverage: $(STAMP)/test ## LOGS clustered logs (2000) of four worlds, whose intervals should cover 95 %
 	@"$(BIN)/python" -m benchmarks.coverage --logs $(or $(LOGS),2000)
 
-promotion: $(STAMP)/test ## WORLDS (200) without and with a gain of 10 %: how often is it promoted?
+promotion: $(STAMP)/test ## WORLDS (200) without a gain and with 10 %, and what is promoted in them
 	@"$(BIN)/python" -m benchmarks.promotion --worlds $(or $(WORLDS),200)
 
 deltas: $(STAMP)/bench ## bytes of deltas between bundles, beside bsdiff and zstd

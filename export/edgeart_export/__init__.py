@@ -6,7 +6,17 @@ from __future__ import annotations
 from .bundle import Written, WrittenLayer, bundle_bytes, write_bundle
 from .cells import Cell, holdbacks
 from .errors import DataError, ExplorerError, ExportError, ModelError, SchemaError
-from .estimators import Estimate, doubly_robust, effective_sample_size, ips, snips
+from .estimators import (
+    Estimate,
+    clipped_ips,
+    direct_method,
+    doubly_robust,
+    effective_sample_size,
+    ips,
+    replay,
+    self_normalised_doubly_robust,
+    snips,
+)
 from .evaluate import Evaluation, evaluate, logged_value
 from .explorers import (
     EpsilonGreedy,
@@ -20,9 +30,11 @@ from .explorers import (
     Uniform,
     parse_explorer,
 )
+from .exposures import Exposures
 from .log import Log
 from .model import PolicyModel
 from .onnx import onnx_model, write_onnx
+from .promote import Promotion, promote
 from .rewards import CrossFitted, GivenModel
 from .schema import Category, FeatureSchema, Number, Vector, Weights
 from .store import load_model, save_model
@@ -42,6 +54,7 @@ __all__ = [
     "Explorer",
     "ExplorerError",
     "ExportError",
+    "Exposures",
     "FeatureSchema",
     "Fixed",
     "GivenModel",
@@ -52,6 +65,7 @@ __all__ = [
     "ModelError",
     "Number",
     "PolicyModel",
+    "Promotion",
     "SchemaError",
     "Softmax",
     "SquareCB",
@@ -63,6 +77,8 @@ __all__ = [
     "Written",
     "WrittenLayer",
     "bundle_bytes",
+    "clipped_ips",
+    "direct_method",
     "doubly_robust",
     "effective_sample_size",
     "evaluate",
@@ -72,7 +88,10 @@ __all__ = [
     "logged_value",
     "onnx_model",
     "parse_explorer",
+    "promote",
+    "replay",
     "save_model",
+    "self_normalised_doubly_robust",
     "snips",
     "write_bundle",
     "write_onnx",
