@@ -4,111 +4,185 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
-from typing import TypeAlias
+from datetime import timedelta
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from ..errors import DataError
-from ..explorers import Explorer, Greedy
+from ..errors import DataError, ExportError
+from ..explorers import Explorer, Thompson
 from ..log import Log, row_index
 from ..model import PolicyModel, check_titles
+from ..reward import milliseconds
 from ..schema import FeatureSchema
+from ..tower import Layer
+from . import heads, layers, prior, state
+from .batch import Batch, Columns, read
+from .features import ArtworkFeatures, Described, Pair
+from .heads import Heads
+from .learned import Learned
+from .prior import Prior
+from .sums import Floats, Ints, Rows
 
-Batch: TypeAlias = pa.Table | pa.RecordBatch | Mapping[str, object]
-"""Columns `title`, `artwork` (strings), `reward` (number), `context` (a list of schema.width
-float32 each, or binary: one MessagePack map each) and, if wanted, `weight` (number ≥ 0). In a
-Mapping they are numpy arrays or sequences, `context` a float32 [n, width] array or field maps."""
+__all__ = ["Batch", "LinearTrainer"]
+
+Titles: TypeAlias = Mapping[str, Sequence[str]]
+Artworks: TypeAlias = ArtworkFeatures | Mapping[Pair, Described] | pa.Table
 
 
-class LinearTrainer:
-    """Per-artwork ridge: w = (A + λI)⁻¹ b with A = Σ ω·x·xᵀ and b = Σ ω·r·x over its exposures.
+class LinearTrainer(Learned):
+    """Per-artwork ridge about a prior: w = m + (A + Λ)⁻¹(b − A·m), A = Σ ω·u·uᵀ, b = Σ ω·r·u.
 
-    x is the encoded context, r the reward, ω the weight (1 if there is none). All slots are
-    regularised alike, the intercept too, so that an artwork that was never shown scores 0.
-    `merge` adds the sums of two trainers: training on parts and merging equals training on all.
+    u is the encoded context (or what `layer` makes of it), r the reward, ω the weight. What is kept
+    are sums of products: any split of the rows over batches, or over trainers that are merged,
+    gives the same. All else is solved from them when it is asked for.
 
-    l2 is λ > 0. Memory: 8 · width² bytes per artwork. Source of the per-artwork ridge and its
-    uncertainty: Li, Chu, Langford, Schapire 2010, *A contextual-bandit approach to personalized
-    news article recommendation*, algorithm 1. Raises DataError for what it cannot use.
+    l2: `auto` finds λ = σ²/τ² of each feature by empirical Bayes, and the mean m of each title's
+      artworks (`trainers.prior`). A number is λ of all slots about m = 0, so that an artwork never
+      shown scores 0.
+    artworks: features of artworks, (title, artwork) → tags or numbers, or an Arrow table (see
+      `ArtworkFeatures`). m then depends on them, W·f, whatever l2 is: a new artwork begins with
+      what others like it have earned in their titles.
+    half_life: exposures weigh half for every such time that they are older than the latest one
+      (`trainers.clock`); batches then need `time`.
+    slots: rows and columns of the page whose places have an effect on the reward, which is taken
+      out (`heads.Corrected`); what is further shares the last. Batches then need `slot_row` and
+      `slot_column`.
+    rank: for contexts of hundreds of slots: u are so many numbers, a linear layer's outputs, the
+      last always 1. `fit` learns the layer from its batch (`trainers.layers`) and it stays as it
+      is from then on; or `layer` gives it. Statistics are then rank × rank an artwork.
+
+    Memory: 4.5 KB an artwork at 32 slots (`trainers.sums`). The ridge and its uncertainty: Li, Chu,
+    Langford, Schapire 2010, *A contextual-bandit approach to personalized news article
+    recommendation*, algorithm 1. Raises DataError for what it cannot use.
     """
 
     def __init__(
-        self, schema: FeatureSchema, titles: Mapping[str, Sequence[str]], *, l2: float = 1.0
+        self,
+        schema: FeatureSchema,
+        titles: Titles,
+        *,
+        l2: float | Literal["auto"] = "auto",
+        artworks: Artworks | None = None,
+        half_life: timedelta | None = None,
+        slots: tuple[int, int] | None = None,
+        rank: int | None = None,
+        layer: Layer | None = None,
     ) -> None:
-        if not 0 < float(l2) < math.inf:
-            raise DataError(f"l2 must be a number above 0, not {l2!r}")
-        self.schema = schema
-        self.titles: dict[str, tuple[str, ...]] = check_titles(titles)
-        self.l2 = float(l2)
-        self._row = row_index(self.titles)
-        self._reset()
+        if l2 != "auto" and not 0 < l2 < math.inf:
+            raise DataError(f"l2 must be a number above 0 or 'auto', not {l2!r}")
+        if slots is not None and not 1 <= min(slots) <= max(slots) <= 64:
+            raise DataError(f"slots must be two numbers from 1 to 64, not {slots!r}")
+        if rank is not None and not 2 <= rank <= schema.width:
+            raise DataError(f"rank must be 2 to the schema's {schema.width} slots, not {rank!r}")
+        self.schema, self.slots = schema, slots
+        self.l2: float | Literal["auto"] = "auto" if l2 == "auto" else float(l2)
+        self.artworks = (
+            ArtworkFeatures(artworks) if isinstance(artworks, Mapping | pa.Table) else artworks
+        )
+        self.layer = None if layer is None else layers.checked(layer, schema.width)
+        self.rank = rank if self.layer is None else self.layer.outputs
+        self._given = layer is not None
+        self._solved: tuple[Heads, Prior | None] | None = None
+        extras = sum(slots) - 2 if slots else 0
+        super().__init__(titles, self.rank or schema.width, extras, half_life)
 
-    def _reset(self) -> None:
-        rows, width = len(self._row), self.schema.width
-        self.A: npt.NDArray[np.float64] = np.zeros((rows, width, width))
-        self.b: npt.NDArray[np.float64] = np.zeros((rows, width))
-        self.rewards: npt.NDArray[np.float64] = np.zeros(rows)
-        self.squares: npt.NDArray[np.float64] = np.zeros(rows)
-        self.counts: npt.NDArray[np.float64] = np.zeros(rows)
+    # Learning.
 
     def fit(self, batch: Batch | Log) -> LinearTrainer:
-        """Forgets everything and learns from this batch. Returns itself."""
-        self._reset()
-        return self.partial_fit(batch)
+        """Forgets everything and learns from this batch. Returns itself.
+
+        With `rank` the layer is learned too, unless one was given.
+        """
+        columns = self._read(batch)
+        if self.rank is not None and not self._given:
+            self.layer = layers.learn(columns, self._title, self._features(), self.rank)
+        self._forget()
+        self._solved = None
+        return self._learn(columns)
 
     def partial_fit(self, batch: Batch | Log) -> LinearTrainer:
         """Learns from one more batch; changes nothing where it raises DataError. Returns itself."""
-        x, row, reward, weight = self._columns(batch)
-        if not (np.diff(row) >= 0).all():
-            order = np.argsort(row, kind="stable")
-            x, row, reward, weight = x[order], row[order], reward[order], weight[order]
-        edges = [0, *(np.flatnonzero(np.diff(row)) + 1).tolist(), len(row)]
-        for first, last in pairwise(edges):
-            if first == last:
-                continue
-            r, part = int(row[first]), slice(first, last)
-            weighted = x[part] * weight[part, None]
-            self.A[r] += weighted.T @ x[part]
-            self.b[r] += weighted.T @ reward[part]
-            self.rewards[r] += weight[part] @ reward[part]
-            self.squares[r] += weight[part] @ reward[part] ** 2
-            self.counts[r] += weight[part].sum()
-        return self
+        return self._learn(self._read(batch))
 
     def merge(self, other: LinearTrainer) -> LinearTrainer:
-        """Adds what another trainer of equal schema, titles and λ has learned. Returns itself."""
-        for what in ("schema", "titles", "l2"):
+        """Adds what another trainer of equal settings has learned. Returns itself."""
+        for what in ("schema", "titles", "l2", "artworks", "half_life", "slots", "rank"):
             if getattr(self, what) != getattr(other, what):
                 raise DataError(f"trainers of different {what} cannot be merged")
         if [*self.titles] != [*other.titles]:
             raise DataError("trainers whose titles stand in another order cannot be merged")
-        for name in ("A", "b", "rewards", "squares", "counts"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        if not layers.equal(self.layer, other.layer):
+            raise DataError("trainers of different layers cannot be merged: give both one `layer`")
+        self._sums.merge(self._clock.align(self._sums, other._sums, other._clock))
+        self._solved = None
         return self
 
+    def extended(self, titles: Titles, artworks: Artworks | None = None) -> LinearTrainer:
+        """A trainer that knows these titles and artworks too, and has learned as much.
+
+        What it had keeps its place, also what `titles` no longer has: it still tells of others.
+        artworks: what is known of the new ones; needs a trainer with artwork features.
+        """
+        together = {title: list(row) for title, row in self.titles.items()}
+        for title, row in check_titles(titles).items():
+            old = together.setdefault(title, [])
+            old += [artwork for artwork in row if artwork not in set(old)]
+        known = self.artworks
+        if artworks is not None:
+            if known is None:
+                raise DataError("the trainer has no artwork features that new ones could add to")
+            known = known.more(artworks)
+        made = LinearTrainer(
+            self.schema,
+            together,
+            l2=self.l2,
+            artworks=known,
+            half_life=self.half_life,
+            slots=self.slots,
+            rank=self.rank,
+            layer=self.layer,
+        )
+        made._given = self._given
+        rows = np.array([made._row[pair] for pair in self._row], dtype=np.int64)
+        made._sums.place(rows, self._sums)
+        made._clock = self._clock.copy()
+        return made
+
+    # What was learned.
+
     def solve(self) -> npt.NDArray[np.float64]:
-        """The weights: float64 [R, width]."""
-        solved = np.linalg.solve(self._precision(), self.b[..., None])
-        return solved[..., 0].astype(np.float64)
+        """The weights: float64 [R, k], k the schema's width or the rank."""
+        return self.solved[0].weights
 
     def noise(self) -> float:
-        """σ²: the weighted squared residuals of all artworks over their degrees of freedom.
+        """σ²: the weighted squared residuals of all artworks over their degrees of freedom."""
+        return self.solved[0].noise
 
-        The degrees of freedom are Σω − Σ tr(A (A + λI)⁻¹), at least 1 (Hastie, Tibshirani,
-        Friedman 2009, *The Elements of Statistical Learning*, §§3.4.1 and 7.6).
-        """
-        w = self.solve()
-        quadratic = np.einsum("ri,rij,rj->r", w, self.A, w)
-        residual = self.squares - 2 * (w * self.b).sum(axis=1) + quadratic
-        # tr(A (A+λI)⁻¹) = width − λ tr((A+λI)⁻¹), over the eigenvalues of A.
-        eigenvalues = np.maximum(np.linalg.eigvalsh(self.A), 0)
-        used = (eigenvalues / (eigenvalues + self.l2)).sum()
-        return float(max(residual.sum(), 0) / max(self.counts.sum() - used, 1.0))
+    @property
+    def prior(self) -> Prior | None:
+        """What was found of all artworks together; None for a plain ridge."""
+        return self.solved[1]
+
+    @property
+    def solved(self) -> tuple[Heads, Prior | None]:
+        """The heads, and the prior they were solved about; kept until more is learned."""
+        if self._solved is None:
+            sums = self._now
+            corrected = heads.Corrected(sums, self._title)
+            fixed = None if self.l2 == "auto" else self.l2
+            l2, mean, found = np.full(sums.width, fixed or 1.0), np.zeros((1, sums.width)), None
+            if fixed is None or self.artworks is not None:
+                found = prior.find(
+                    corrected, sums.counts, self._title, self._features(), self._group, fixed
+                )
+                l2, mean = found.l2, found.mean
+            self._solved = heads.solve(corrected, sums.counts, self._title, l2, mean), found
+        return self._solved
 
     def to_model(
         self,
@@ -116,138 +190,125 @@ class LinearTrainer:
         sequence: int,
         explorer: Explorer | None = None,
         meta: Mapping[str, str] | None = None,
+        titles: Titles | None = None,
     ) -> PolicyModel:
-        """The model learned so far, with variance σ² / diag(A + λI). None explorer: Greedy().
+        """The model learned so far, with variance σ² / diag(A + Λ), σ² of the artwork's title.
 
-        Biases are 0: the intercept is a slot. Raises ModelError where it cannot be a policy.
+        explorer: Thompson() where there is none. titles: those of the model, in their order, where
+        they are others than the trainer's; what is new in them scores as the prior does (see
+        `extended` for how to tell its features). Biases are 0: the last slot is the intercept.
+        Raises ModelError where it cannot be a policy, DataError where a layer is still to be
+        learned.
         """
-        precision = np.diagonal(self._precision(), axis1=1, axis2=2)
+        if self.rank is not None and self.layer is None:
+            raise DataError("no layer has been learned yet: fit first, or give one")
+        titles = self.titles if titles is None else check_titles(titles)
+        knows = self if row_index(titles).keys() <= self._row.keys() else self.extended(titles)
+        solved, rows = knows.solved[0], knows.rows_of(titles)
         return PolicyModel(
             name=name,
             sequence=sequence,
             schema=self.schema,
-            titles=self.titles,
-            weights=self.solve().astype(np.float32),
-            bias=np.zeros(len(self._row), dtype=np.float32),
-            variance=(self.noise() / precision).astype(np.float32),
-            explorer=Greedy() if explorer is None else explorer,
+            titles=titles,
+            weights=solved.weights[rows].astype(np.float32),
+            bias=np.zeros(len(rows), dtype=np.float32),
+            variance=solved.variance[rows].astype(np.float32),
+            tower=() if self.layer is None else (self.layer,),
+            explorer=Thompson() if explorer is None else explorer,
             meta=meta or {},
         )
 
-    def best_fixed(self) -> dict[str, str]:
-        """Per title the artwork of the best mean reward (0 for one never shown): no context."""
-        mean = self.rewards / np.maximum(self.counts, np.finfo(float).tiny)
-        best, first = {}, 0
-        for title, artworks in self.titles.items():
-            best[title] = artworks[int(np.argmax(mean[first : first + len(artworks)]))]
-            first += len(artworks)
-        return best
+    # Between nights.
 
-    def _precision(self) -> npt.NDArray[np.float64]:
-        return self.A + self.l2 * np.eye(self.schema.width)
-
-    def _columns(
-        self, batch: Batch | Log
-    ) -> tuple[
-        npt.NDArray[np.float64],
-        npt.NDArray[np.int64],
-        npt.NDArray[np.float64],
-        npt.NDArray[np.float64],
-    ]:
-        columns = _named(batch)
-        missing = {"title", "artwork", "reward", "context"} - columns.keys()
-        if missing:
-            raise DataError(f"the batch has no column {', '.join(sorted(missing))}")
-        x = self._vectors(columns["context"])
-        row = self._rows(columns["title"], columns["artwork"])
-        reward = _numbers("reward", columns["reward"])
-        given = columns.get("weight")
-        weight = np.ones(len(x)) if given is None else _numbers("weight", given)
-        if (weight < 0).any():
-            raise DataError(f"row {int(np.argmax(weight < 0))}: weight must not be negative")
-        for name, column in (("title", row), ("reward", reward), ("weight", weight)):
-            if len(column) != len(x):
-                raise DataError(f"{len(column)} values of {name} for {len(x)} contexts")
-        return x, row, reward, weight
-
-    def _vectors(self, contexts: object) -> npt.NDArray[np.float64]:
-        if isinstance(contexts, pa.ChunkedArray):
-            contexts = contexts.combine_chunks()
-        if isinstance(contexts, pa.Array):
-            if pa.types.is_binary(contexts.type) or pa.types.is_large_binary(contexts.type):
-                contexts = contexts.to_pylist()
-            else:
-                contexts = self._flattened(contexts)
-        if isinstance(contexts, np.ndarray) and contexts.dtype.kind in "fiu":
-            if contexts.ndim != 2 or contexts.shape[1] != self.schema.width:
-                raise DataError(
-                    f"context has shape {contexts.shape}; [n, {self.schema.width}] is needed"
-                )
-            if not np.isfinite(contexts).all():
-                raise DataError("context: every slot must be finite")
-            return contexts.astype(np.float64)
-        if not isinstance(contexts, Sequence | np.ndarray):
-            raise DataError(f"context: cannot read {type(contexts).__name__}")
-        return self.schema.encode_many(contexts).astype(np.float64)
-
-    def _flattened(self, lists: pa.Array) -> npt.NDArray[np.float64]:
-        """An Arrow column of lists of numbers, each schema.width long, as [n, width]."""
-        width = self.schema.width
-        if not (pa.types.is_list(lists.type) or pa.types.is_fixed_size_list(lists.type)):
-            raise DataError(
-                f"context must be a list of {width} numbers or binary, not {lists.type}"
-            )
-        lengths = set(pc.unique(pc.list_value_length(lists)).to_pylist())
-        if lengths - {width} or lists.flatten().null_count:
-            raise DataError(f"context: every list must have {width} numbers and no nulls")
-        numbers: npt.NDArray[np.float64] = lists.flatten().to_numpy().astype(np.float64)
-        return numbers.reshape(-1, width)
-
-    def _rows(self, titles: object, artworks: object) -> npt.NDArray[np.int64]:
-        names, shown = _texts(titles), _texts(artworks)
-        if len(names) != len(shown):
-            raise DataError(f"{len(shown)} artworks for {len(names)} titles")
-        pairs = list(zip(names, shown, strict=True))
-        try:
-            return np.fromiter((self._row[p] for p in pairs), dtype=np.int64, count=len(pairs))
-        except KeyError as error:
-            title, artwork = error.args[0]
-            raise DataError(
-                f"row {pairs.index((title, artwork))}: title {title!r} with artwork {artwork!r} "
-                f"is not among the trainer's titles"
-            ) from None
-
-
-def _named(batch: object) -> dict[str, object]:
-    if isinstance(batch, Log):
-        return {
-            "title": batch.title,
-            "artwork": batch.artwork,
-            "reward": batch.reward,
-            "context": batch.contexts,
+    def save_state(self, path: str | os.PathLike[str]) -> None:
+        """Writes all that was learned to one Parquet file (`trainers.state`). Raises OSError."""
+        settings = {
+            "kind": "linear",
+            "schema": self.schema.to_json(),
+            "l2": self.l2,
+            "half_life_ms": None if self.half_life is None else milliseconds(self.half_life),
+            "slots": self.slots,
+            "rank": self.rank,
+            "layer": layers.to_json(self.layer),
+            "given": self._given,
+            "artworks": None if self.artworks is None else self.artworks.to_json(),
+            "moment": self._clock.moment,
+            "latest": self._clock.latest,
         }
-    if isinstance(batch, pa.Table | pa.RecordBatch):
-        return {name: batch.column(name) for name in batch.schema.names}
-    if isinstance(batch, Mapping):
-        return dict(batch)
-    raise DataError(f"a batch is an Arrow table, a Log or a mapping, not {type(batch).__name__}")
+        known = {} if self.artworks is None else self.artworks.rows
+        state.save(path, settings, self.titles, self._sums, known)
 
+    @classmethod
+    def load_state(cls, path: str | os.PathLike[str]) -> LinearTrainer:
+        """The trainer that `save_state` wrote, equal to the bit. Raises DataError, OSError.
 
-def _texts(column: object) -> list[str]:
-    if isinstance(column, pa.Array | pa.ChunkedArray):
-        return [str(text) for text in column.to_pylist()]
-    if isinstance(column, np.ndarray | Sequence) and not isinstance(column, str):
-        return [str(text) for text in column]
-    raise DataError(f"title and artwork must be columns of strings, not {type(column).__name__}")
+        Of artwork features those of the trainer's own artworks are there again.
+        """
+        saved = state.load(path)
+        s = saved.settings
+        if s.get("kind") != "linear":
+            raise DataError(f"{path}: the state of a {s.get('kind')!r} trainer, not linear")
+        try:
+            life = s["half_life_ms"]
+            known = s["artworks"]
+            made = cls(
+                FeatureSchema.from_json(s["schema"]),
+                saved.titles,
+                l2=s["l2"],
+                artworks=known and ArtworkFeatures.from_json(known, saved.features),
+                half_life=None if life is None else timedelta(milliseconds=life),
+                slots=None if s["slots"] is None else tuple(s["slots"]),
+                rank=s["rank"],
+                layer=layers.from_json(s["layer"]),
+            )
+            made._given = s["given"]
+            made._clock.moment, made._clock.latest = s["moment"], s["latest"]
+        except (KeyError, TypeError, ExportError) as error:
+            raise DataError(f"{path}: missing or unusable entry: {error}") from None
+        if (saved.sums.width, saved.sums.extras) != (made._sums.width, made._sums.extras):
+            raise DataError(f"{path}: the sums are of another width than the schema")
+        made._sums = saved.sums
+        return made
 
+    # How it is done.
 
-def _numbers(name: str, column: object) -> npt.NDArray[np.float64]:
-    if isinstance(column, pa.Array | pa.ChunkedArray):
-        column = column.to_numpy()
-    try:
-        numbers = np.asarray(column, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{name} must be numbers: {error}") from None
-    if numbers.ndim != 1 or not np.isfinite(numbers).all():
-        raise DataError(f"{name} must be one finite number a row")
-    return numbers
+    def _features(self) -> Floats:
+        """What is known of the artworks: [R, d]; d is 0 without artwork features."""
+        if self.artworks is None:
+            return np.zeros((len(self._row), 0))
+        return self.artworks.matrix([*self._row])
+
+    @property
+    def _group(self) -> Ints:
+        """Which slots share a λ: those of a feature, all outputs of a layer; the last is alone."""
+        widths = [feature.width for feature in self.schema.features]
+        return prior.groups_of([*([self.rank - 1] if self.rank else widths), 1])
+
+    def _read(self, batch: Batch | Log) -> Columns:
+        needs = ["time"] if self.half_life else []
+        needs += ["slot_row", "slot_column"] if self.slots else []
+        return read(batch, self.schema, self._row, needs=needs)
+
+    def _learn(self, columns: Columns) -> LinearTrainer:
+        if not len(columns):
+            return self
+        vectors, weight = columns.vectors, columns.weight
+        if self.rank is not None:
+            if self.layer is None:
+                raise DataError("no layer has been learned yet: fit first, or give one")
+            vectors = layers.apply(self.layer, vectors)
+        if self.half_life and columns.time is not None:
+            weight = weight * self._clock.weights(columns.time, self._sums)
+        self._sums.add(
+            Rows(
+                vectors=vectors,
+                context=columns.context,
+                artwork=columns.row,
+                reward=columns.reward,
+                weight=weight,
+                previous=columns.previous,
+                extra=None if self.slots is None else columns.places(self.slots),
+            )
+        )
+        self._solved = None
+        return self
