@@ -33,6 +33,9 @@ Floats = npt.NDArray[np.float64]
 LOW, HIGH = 0.935, 0.965
 """Between these the coverage has to lie."""
 
+MOST = 0.98
+"""An estimator is judged in worlds where at least so many logs give it an interval."""
+
 SHOWINGS = 15
 
 ESTIMATORS = ("ips", "clipped", "snips", "dr", "sndr", "replay", "snips gain", "sndr gain")
@@ -188,7 +191,8 @@ def campaign(
         (name, estimator, kind, by[kind])
         for name, told in found.items()
         for estimator, by in told["coverage"].items()
-        if estimator not in BIASED
+        # Where only some logs have an interval, it is those that by chance have many rewards.
+        if estimator not in BIASED and by["with_intervals"] >= MOST
         for kind in ("asymptotic", "bootstrap")
     ]
     return {
@@ -210,6 +214,7 @@ def summary(world: World, results: Sequence[dict[str, Any]], logs: int) -> dict[
             errors = np.array([h["error"] for h in held])
             kinds = ("asymptotic", "bootstrap", "naive")
             coverage[name] = {
+                "with_intervals": len(held) / logs,
                 **{kind: float(np.mean([h[kind] for h in held])) for kind in kinds},
                 "bias": float(errors.mean()),
                 "bias_se": float(errors.std() / np.sqrt(len(errors))),
