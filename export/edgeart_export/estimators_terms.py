@@ -84,7 +84,10 @@ class Groups:
         rng, bags, kept = np.random.default_rng(seed), min(self.count, _BAGS), []
         for first in range(0, resamples, _BATCH):
             size = min(_BATCH, resamples - first)
-            counts = rng.multinomial(bags, np.full(bags, 1 / bags), size).astype(np.float64)
+            # Counted draws are a multinomial sample, and several times as fast as numpy's own.
+            draws = rng.integers(bags, size=(size, bags)) + bags * np.arange(size)[:, None]
+            counted = np.bincount(draws.ravel(), minlength=size * bags).reshape(size, bags)
+            counts = counted.astype(np.float64)
             kept.append(counts)
             yield counts
         # Estimates of the same rows draw the same.
