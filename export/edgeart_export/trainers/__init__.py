@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from .auto import AutoTrainer
+from .batch import Batch
+from .features import ArtworkFeatures
 from .linear import LinearTrainer
 from .neural import NeuralLinearTrainer
 
-__all__ = ["AutoTrainer", "LinearTrainer", "NeuralLinearTrainer"]
+__all__ = ["ArtworkFeatures", "AutoTrainer", "Batch", "LinearTrainer", "NeuralLinearTrainer"]
