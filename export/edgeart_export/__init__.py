@@ -27,7 +27,14 @@ from .rewards import CrossFitted, GivenModel
 from .schema import Category, FeatureSchema, Number, Vector, Weights
 from .store import load_model, save_model
 from .tower import Layer
-from .trainers import AutoTrainer, LinearTrainer, NeuralLinearTrainer
+from .trainers import (
+    AutoTrainer,
+    LinearTrainer,
+    NeuralLinearTrainer,
+    from_onnx,
+    from_torch,
+    rows_of_title,
+)
 
 __version__ = "0.1.0"
 
@@ -68,12 +75,15 @@ __all__ = [
     "doubly_robust",
     "effective_sample_size",
     "evaluate",
+    "from_onnx",
+    "from_torch",
     "holdbacks",
     "ips",
     "load_model",
     "logged_value",
     "onnx_model",
     "parse_explorer",
+    "rows_of_title",
     "save_model",
     "snips",
     "write_bundle",

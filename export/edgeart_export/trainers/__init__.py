@@ -4,7 +4,16 @@
 from __future__ import annotations
 
 from .auto import AutoTrainer
+from .chain import rows_of_title
+from .lift import from_onnx, from_torch
 from .linear import LinearTrainer
 from .neural import NeuralLinearTrainer
 
-__all__ = ["AutoTrainer", "LinearTrainer", "NeuralLinearTrainer"]
+__all__ = [
+    "AutoTrainer",
+    "LinearTrainer",
+    "NeuralLinearTrainer",
+    "from_onnx",
+    "from_torch",
+    "rows_of_title",
+]

@@ -82,7 +82,8 @@ class NeuralLinearTrainer:
         if self.heads is None:
             return np.zeros(len(row))
         weights = self.heads.solve()
-        return (forward(self.tower, vectors.astype(np.float64)) * weights[row]).sum(axis=1)
+        u = forward(self.tower, vectors.astype(np.float64))
+        return np.asarray((u * weights[row]).sum(axis=1))
 
     def to_model(
         self,
@@ -141,7 +142,7 @@ class NeuralLinearTrainer:
     def _factors(self) -> Floats:
         size = np.sqrt(self._squares / max(self._rows, 1))
         powers = -np.round(np.log2(np.clip(size, 2.0**-12, 2.0**12)))
-        return np.exp2(powers).astype(np.float64)
+        return np.asarray(np.exp2(powers))
 
 
 def same_tower(one: Sequence[Layer], two: Sequence[Layer]) -> bool:
