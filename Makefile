@@ -42,7 +42,7 @@ $(STAMP)/test $(STAMP)/lint $(STAMP)/bench $(STAMP)/dist: $(STAMP)/%: $(STAMP)/i
 	$(PIP) "$(BIN)/python" -m pip install --quiet --group $*
 	@touch "$@"
 
-demo: $(STAMP)/installed ## decide one page, explain it, then train on a simulated log
+demo: $(STAMP)/installed ## decide and explain a page, train on a log, then turn the whole circle for ten days
 	@"$(BIN)/python" -m edgeart_export.demo
 
 # pytest comes last, so that its closing line is the last of the output.

@@ -31,6 +31,7 @@ def run(number: int, rounds: int) -> Path:
     if done.returncode:
         message = f"run {number} of the comparison ended with status {done.returncode}"
         raise RuntimeError(message)
+    RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"bench-{number}.json"
     path.write_text(done.stdout, encoding="utf-8")
     return path

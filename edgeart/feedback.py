@@ -13,7 +13,8 @@ import msgpack
 
 from edgeart import segments
 from edgeart.errors import LogError
-from edgeart.events import LOST, OUTCOME, STATUS, ActiveSegment
+from edgeart.events import OUTCOME, STATUS, ActiveSegment
+from edgeart.losses import Losses
 from edgeart.segments import parse_ref, ref_of
 from edgeart.store import SegmentStore
 
@@ -79,7 +80,6 @@ class FeedbackLog:
         self.sync_seconds = sync_seconds
         self.clock = clock
         self.ticks = ticks
-        self.lost: dict[str, int] = {}  # events lost by this process, by reason
         self.sync_error: OSError | None = None  # the last one of the thread that syncs
         self._consent = consent
         self._reset()
@@ -96,7 +96,7 @@ class FeedbackLog:
         self._sealing = threading.Lock()  # taken before the mutex, and held while a disk works
         self._bounding = threading.Lock()  # taken last: what is dropped is dropped, counted, once
         self._full: list[tuple[ActiveSegment, int]] = []  # to be sealed; with their stream
-        self._unreported: list[tuple[str, int, int, int, int]] = []  # as the lost event's fields
+        self._losses = Losses()
         self._room = 0  # bytes that new segments may take before the directory is looked at again
         self._retry_at = -(1 << 62)
         self._failure = "io"
@@ -106,6 +106,11 @@ class FeedbackLog:
         self._stream = int.from_bytes(os.urandom(8), "little") or 1
         self._prefix = f"{self._stream:016x}-"
         self._next = 0  # sequence with which the next segment starts
+
+    @property
+    def lost(self) -> dict[str, int]:
+        """Events lost by this process, by reason."""
+        return self._losses.lost
 
     # Recording.
 
@@ -184,8 +189,8 @@ class FeedbackLog:
     def _segments(self) -> Iterator[ActiveSegment]:
         """The segment to write to and, if it is full, a fresh one; none without room for it."""
         if self._active is not None:
-            if self._unreported:
-                self._report(self._active)
+            if self._losses.unreported:
+                self._losses.report(self._active, self.ticks())
             yield self._active
             self._retire(self._active)
         active = self._start()
@@ -218,7 +223,7 @@ class FeedbackLog:
             self._failure = "no_space" if error.errno in _NO_SPACE else "io"
             return None
         self._active = active
-        self._report(active)
+        self._losses.report(active, self.ticks())
         if self._thread is None and self.sync_seconds > 0:
             self._thread = threading.Thread(
                 target=_keep_synced, args=(weakref.ref(self), self._closed, self.sync_seconds),
@@ -230,25 +235,8 @@ class FeedbackLog:
     def _dropped(self) -> str:
         """Counts an event that found no room; it has a sequence, and so a ref, all the same."""
         sequence, self._next = self._next, self._next + 1
-        self._lose(self._failure, 1, self._stream, sequence, sequence)
+        self._losses.add(self._failure, 1, self._stream, sequence, sequence)
         return ref_of(self._stream, sequence)
-
-    def _lose(self, reason: str, count: int, stream: int, first: int, last: int) -> None:
-        self.lost[reason] = self.lost.get(reason, 0) + count
-        if self._unreported:
-            reason_, count_, stream_, first_, last_ = self._unreported[-1]
-            if (reason_, stream_, last_) == (reason, stream, first - 1):
-                self._unreported.pop()
-                count, first = count + count_, first_
-        self._unreported.append((reason, count, stream, first, last))
-
-    def _report(self, active: ActiveSegment) -> None:
-        """Writes down what was lost, as far as there is room."""
-        while self._unreported:
-            fields = b"".join(map(msgpack.packb, self._unreported[0]))
-            if not active.event(LOST, self.ticks() - active.started, fields, 7):
-                return
-            self._unreported.pop(0)
 
     # Segments.
 
@@ -279,10 +267,10 @@ class FeedbackLog:
         Raises OSError.
         """
         with self._mutex:
-            if self._unreported and self._consent is True and not self._closed.is_set():
+            if self._losses.unreported and self._consent is True and not self._closed.is_set():
                 # What was lost is told even where nothing else is recorded any more.
                 if self._active is not None:
-                    self._report(self._active)
+                    self._losses.report(self._active, self.ticks())
                 else:
                     self._start()
             active = self._active
@@ -343,7 +331,7 @@ class FeedbackLog:
     def _count(self, dropped: list[tuple[Sealed, str]]) -> None:
         """Counts the events of segments that were dropped. Under the mutex."""
         for segment, reason in dropped:
-            self._lose(reason, segment.span, segment.stream, segment.first, segment.last)
+            self._losses.add(reason, segment.span, segment.stream, segment.first, segment.last)
 
     def _purge(self) -> None:
         """Deletes everything that was recorded, without a word of it in the log."""
@@ -354,7 +342,7 @@ class FeedbackLog:
             self._active.close()
             os.close(self._active.descriptor)
             self._active = None
-        self._unreported.clear()
+        self._losses.unreported.clear()
         self._new_stream()
         self.store.purge()
 
@@ -367,13 +355,12 @@ class FeedbackLog:
         for active in actives:
             os.close(active.descriptor)
         self.store.in_flight.clear()
-        self.lost.clear()
         self._reset()
 
     def refused(self, segment: Sealed, first: int, last: int) -> None:
         """Counts events of a segment that a server will never take."""
         with self._mutex:
-            self._lose("refused", last - first + 1, segment.stream, first, last)
+            self._losses.add("refused", last - first + 1, segment.stream, first, last)
 
     def __repr__(self) -> str:
         return f"<FeedbackLog {self.store.directory!r}, stream {self._stream:016x}>"

@@ -11,12 +11,13 @@ import os
 import random
 import threading
 import time
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from edgeart.batch import pack_batch
 from edgeart.events import read_segment
+from edgeart.retry import retry_after
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -250,7 +251,11 @@ class Uploader:
                 raise _FailedError(
                     f"an answer of {len(data)} bytes, where {expected or 'few'} were due"
                 )
-            return _Answer(response.status, data, _retry_after(response))
+            return _Answer(
+                response.status,
+                data,
+                retry_after(response.getheader("Retry-After", ""), time.time()),
+            )
         except (OSError, HTTPException, ValueError) as error:
             raise _FailedError(f"{type(error).__name__}: {error}") from error
         finally:
@@ -305,21 +310,6 @@ def _cut(connection: HTTPConnection) -> None:
             sock.shutdown(2)
         except OSError:
             return  # gone already
-
-
-def _retry_after(response: HTTPResponse) -> float | None:
-    """Seconds asked for by Retry-After, as a number or a date; None if absent or nonsense."""
-    value = response.getheader("Retry-After", "").strip()
-    if value.isdigit() and len(value) < 12:
-        return float(value)
-    if value:
-        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - seldom needed
-
-        try:
-            return max(parsedate_to_datetime(value).timestamp() - time.time(), 0.0)
-        except (TypeError, ValueError, OverflowError):
-            return None
-    return None
 
 
 def _covered(answer: bytes, first: int, last: int) -> list[tuple[int, int]]:

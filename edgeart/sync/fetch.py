@@ -10,6 +10,7 @@ from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 from edgeart.errors import SyncError
+from edgeart.retry import retry_after
 from edgeart.sync.timed import TimedSocket, connected
 
 TYPE_CHECKING = False
@@ -300,7 +301,11 @@ class Fetcher:
         status = response.status
         if status == 401:
             self._token = None
-        after = _seconds(response.getheader("Retry-After", "")) if status != 404 else None
+        after = (
+            retry_after(response.getheader("Retry-After", ""), time.time())
+            if status != 404
+            else None
+        )
         code = {401: "denied", 403: "denied", 404: "missing", 429: "busy_server",
                 503: "busy_server"}.get(status, "http")  # fmt: skip
         self.close()
@@ -319,18 +324,3 @@ def _address(proxy: str) -> tuple[str, int]:
     if parts.scheme != "http" or not parts.hostname or not parts.port:
         raise ValueError(f"proxy {proxy!r}: give http://host:port")
     return parts.hostname, parts.port
-
-
-def _seconds(value: str) -> float | None:
-    """Seconds asked for by Retry-After, as a number or a date; None if absent or nonsense."""
-    value = value.strip()
-    if value.isdigit() and len(value) < 12:
-        return float(value)
-    if value:
-        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - seldom needed
-
-        try:
-            return max(parsedate_to_datetime(value).timestamp() - time.time(), 0.0)
-        except (TypeError, ValueError, OverflowError):
-            return None
-    return None

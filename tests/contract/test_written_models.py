@@ -13,36 +13,18 @@ import edgeart
 from edgeart_export import (
     Category,
     Cell,
-    EpsilonGreedy,
     FeatureSchema,
-    Fixed,
-    Greedy,
     Layer,
     Number,
     PolicyModel,
-    Softmax,
-    SquareCB,
-    Thompson,
-    Ucb,
-    Uniform,
     Vector,
     bundle_bytes,
 )
 from tests.reference import decide
 from tests.reference.bundle import open_bundle
+from tests.support.explorers import EXPLORERS
 
 SCHEMA = FeatureSchema([Category("country", ["US", "GB"]), Number("hour", std=6), Vector("v", 3)])
-FLOORS = st.floats(0, 1)
-EXPLORERS = st.one_of(
-    st.builds(Fixed, floor=FLOORS),
-    st.builds(Uniform, floor=FLOORS),
-    st.builds(Greedy, floor=FLOORS),
-    st.builds(EpsilonGreedy, st.floats(0, 1), floor=FLOORS),
-    st.builds(Softmax, st.floats(2**-20, 2**20), floor=FLOORS),
-    st.builds(SquareCB, st.floats(0, 2**40), floor=FLOORS),
-    st.builds(Thompson, st.floats(2**-20, 2**20), floor=FLOORS),
-    st.builds(Ucb, st.floats(2**-20, 2**20), floor=FLOORS),
-)
 
 
 @st.composite

@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from edgeart_export import (
     EpsilonGreedy,
@@ -24,21 +23,10 @@ from edgeart_export import (
     Uniform,
     parse_explorer,
 )
-
-FLOORS = st.floats(0, 1)
-ANY = st.one_of(
-    st.builds(Fixed, floor=FLOORS),
-    st.builds(Uniform, floor=FLOORS),
-    st.builds(Greedy, floor=FLOORS),
-    st.builds(EpsilonGreedy, st.floats(0, 1), floor=FLOORS),
-    st.builds(Softmax, st.floats(2**-20, 2**20), floor=FLOORS),
-    st.builds(SquareCB, st.floats(0, 2**40), floor=FLOORS),
-    st.builds(Thompson, st.floats(2**-20, 2**20), floor=FLOORS),
-    st.builds(Ucb, st.floats(2**-20, 2**20), floor=FLOORS),
-)
+from tests.support.explorers import EXPLORERS
 
 
-@given(ANY)
+@given(EXPLORERS)
 def test_wire_form_is_kind_floor_parameters_without_minus_zero(explorer: Explorer) -> None:
     kind, floor, *parameters = explorer.wire()
     assert kind == explorer.kind
@@ -79,7 +67,7 @@ def test_text_form_is_read_back() -> None:
     assert parse_explorer("ucb:scale=2,floor=0.01") == Ucb(2.0, floor=0.01)
 
 
-@given(ANY)
+@given(EXPLORERS)
 def test_json_form_is_read_back(explorer: Explorer) -> None:
     assert Explorer.from_json(json.loads(json.dumps(explorer.to_json()))) == explorer
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,15 @@ def test_the_summary_shows_the_median_of_the_runs_and_their_extremes() -> None:
     assert "2.25× [1.5–2.5]" in text
     assert "2 of 3" in text
     assert "200 µs [100–300]" in text
+
+
+def test_a_run_is_kept_where_no_folder_was_made_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "RESULTS", tmp_path / "build")
+    done = subprocess.CompletedProcess([], 0, stdout="{}")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
+    assert runs.run(3, 1).read_text(encoding="utf-8") == "{}"
 
 
 def test_runs_of_different_rows_are_not_mixed() -> None:

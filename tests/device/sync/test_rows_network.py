@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import edgeart.sync.fetch
 from edgeart.errors import SyncError
+from edgeart.retry import retry_after
 from edgeart.sync import apply_delta
 from edgeart.sync.fetch import Fetcher
 from edgeart.sync.offers import parse_name
 from tests.device.sync.conftest import FACTORY, FIRST, SECOND, Device
-from tests.support.fileserver import FileHandler, FileServer, file_server
+from tests.support.fileserver import FileHandler, file_server
 from tests.support.repository import Repository, delta_of, operation, policy_bundle
 
 Misbehave = Callable[[FileHandler, str], bool]
@@ -606,7 +606,9 @@ def test_row_46_a_token_callable_that_raises_is_reported(device: Device) -> None
     assert device.sequence() == FACTORY
 
 
-def test_the_largest_wait_for_a_retry_after_is_a_day(server: FileServer) -> None:
-    assert edgeart.sync.fetch._seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
-    assert edgeart.sync.fetch._seconds("soon") is None
-    assert edgeart.sync.fetch._seconds("120") == 120.0
+def test_retry_after_is_a_number_or_a_date_and_never_in_the_past() -> None:
+    date, then = "Wed, 21 Oct 2015 07:28:00 GMT", 1_445_412_480.0
+    assert retry_after(date, then - 60) == 60.0
+    assert retry_after(date, then + 60) == 0.0
+    assert retry_after("soon", then) is None
+    assert retry_after("120", then) == 120.0
