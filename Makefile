@@ -11,12 +11,16 @@ DEVICE_VENV := $(VENV)-device
 STAMP := $(VENV)/stamp
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT="$(CURDIR)/constraints.txt"
 NATIVE := $(wildcard native/src/*.c native/src/*.h native/include/*.h) native/cffi_build.py
+SERVER_NATIVE := $(wildcard export/native/*.c export/native/*.h) export/native/cffi_build.py
 PACKAGING := pyproject.toml setup.py MANIFEST.in constraints.txt
+SERVER_PACKAGING := export/pyproject.toml export/setup.py export/MANIFEST.in
+COMPILED := edgeart/_native*.so export/edgeart_export/_statistics*.so
 DEVICE := $(shell find edgeart -name '*.py' -o -name '*.pyi' -o -name py.typed)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: force help demo test test-native test-python test-device lint lint-python lint-c format
+.PHONY: force help demo test test-native test-python test-device lint lint-python lint-c lint-statistics
+.PHONY: format
 .PHONY: targets coverage fuzz amalgamation gates
 .PHONY: bench bench-feedback sigkill agreement attribution null-worlds unbiasedness
 .PHONY: variance-formats deltas bench-sync poll-simulation sync-sigkill dist clean distclean
@@ -32,9 +36,10 @@ $(STAMP)/pip: constraints.txt
 
 # Both distributions, editable; again when what is compiled or declared has changed. Changes of
 # Python files alone need no new installation.
-$(STAMP)/installed: $(STAMP)/pip $(NATIVE) $(PACKAGING) export/pyproject.toml \
-		$(if $(wildcard edgeart/_native*.so),,force)
-	rm -f edgeart/_native*.so
+$(STAMP)/installed: $(STAMP)/pip $(NATIVE) $(SERVER_NATIVE) $(PACKAGING) $(SERVER_PACKAGING) \
+		$(if $(and $(wildcard edgeart/_native*.so),\
+		$(wildcard export/edgeart_export/_statistics*.so)),,force)
+	rm -f $(COMPILED)
 	$(PIP) "$(BIN)/python" -m pip install --quiet --editable . --editable './export[collector,publish]'
 	@touch "$@"
 
@@ -100,8 +105,22 @@ lint-python: $(STAMP)/lint $(STAMP)/test $(STAMP)/bench
 	"$(BIN)/ruff" format --check .
 	"$(BIN)/mypy"
 
-lint-c:
+lint-c: lint-statistics
 	@$(MAKE) --no-print-directory -C native warnings
+
+STRICT := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wvla -Wcast-align -Wwrite-strings -Werror
+lint-statistics:
+	@mkdir -p build
+	@for compiler in "$(CC)" "$(CLANG)"; do \
+		command -v $$compiler >/dev/null \
+			|| { echo "left out: $$compiler's warnings (not installed)"; continue; }; \
+		for level in -O0 -O3; do \
+			$$compiler -std=c11 $$level -ffp-contract=off $(STRICT) -c export/native/statistics.c \
+				-o build/statistics.o || exit 1; \
+		done; \
+		echo "$$compiler: no warnings in the trainer's sums"; \
+	done
 
 format: $(STAMP)/lint ## let ruff put the Python files in order
 	"$(BIN)/ruff" check --fix .
@@ -156,7 +175,7 @@ clean: ## remove what was built, keep the environments
 	rm -rf build dist export/build export/dist native/build demo-output
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
 	rm -rf edgeart.egg-info export/*.egg-info
-	rm -f edgeart/_native.c edgeart/_native*.so "$(STAMP)/installed"
+	rm -f edgeart/_native.c export/edgeart_export/_statistics.c $(COMPILED) "$(STAMP)/installed"
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove the environments as well

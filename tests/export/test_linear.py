@@ -92,12 +92,24 @@ def test_weights_are_the_ridge_solution_of_each_artwork() -> None:
     assert not model.bias.any()
 
 
-def test_variance_is_noise_over_the_diagonal_of_the_precision() -> None:
+def test_variance_is_the_titles_noise_over_the_diagonal_of_the_precision() -> None:
     fitted = trainer().fit(batch_of(some_rows()))
     model = fitted.to_model("p", 1)
     assert model.variance is not None
-    diagonal = np.diagonal(fitted.A, axis1=1, axis2=2) + 2.0
-    np.testing.assert_allclose(model.variance, fitted.noise() / diagonal, rtol=1e-6)
+    noise, w = fitted.noise(), fitted.solve()
+    a, k = fitted.A, SCHEMA.width
+    regular = a + 2.0 * np.eye(k)
+    used = np.trace(np.linalg.solve(regular, a), axis1=1, axis2=2)
+    residual = fitted.squares - 2 * (w * fitted.b).sum(axis=1)
+    residual += np.einsum("ri,rij,rj->r", w, a, w)
+    assert noise == pytest.approx(residual.sum() / (fitted.counts.sum() - used.sum()), rel=1e-9)
+    # A title's own, shrunk to the pool by a hundred exposures; the first title has rows 0 and 1.
+    for rows in ([0, 1], [2]):
+        own = (residual[rows].sum() + 100 * noise) / (fitted.counts[rows] - used[rows]).sum(
+            initial=100
+        )
+        diagonal = np.diagonal(a, axis1=1, axis2=2)[rows] + 2.0
+        np.testing.assert_allclose(model.variance[rows], own / diagonal, rtol=1e-6)
 
 
 def test_noise_estimates_the_variance_of_the_rewards_about_their_mean() -> None:
@@ -160,10 +172,10 @@ def test_every_form_of_batch_gives_the_same_sums() -> None:
     [
         ({"reward": None}, "the batch has no column reward"),
         ({"artwork": ["x", "z"]}, "row 1: title 't' with artwork 'z' is not among"),
-        ({"reward": [0.0, np.nan]}, "reward must be one finite number a row"),
+        ({"reward": [0.0, np.nan]}, "row 1: reward must be finite, not nan"),
         ({"reward": ["a", "b"]}, "reward must be numbers"),
         ({"reward": [1.0]}, "1 values of reward for 2 contexts"),
-        ({"weight": [1.0, -1.0]}, "row 1: weight must not be negative"),
+        ({"weight": [1.0, -1.0]}, "row 1: weight must be finite and not negative, not -1"),
         ({"context": np.zeros((2, 3))}, r"context has shape \(2, 3\); \[n, 5\] is needed"),
         ({"context": np.full((2, 5), np.inf)}, "context: every slot must be finite"),
         ({"context": pa.array([[1.0], [1.0, 2.0]])}, "every list must have 5 numbers"),

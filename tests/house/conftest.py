@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-BUILT = shutil.ignore_patterns("*.so", "*.egg-info", "__pycache__", "build", "dist", "_native.c")
+BUILT = shutil.ignore_patterns(
+    "*.so", "*.egg-info", "__pycache__", "build", "dist", "_native.c", "_statistics.c"
+)
 BUILD = "import sys; from setuptools import build_meta as b; getattr(b, sys.argv[1])(sys.argv[2])"
 
 

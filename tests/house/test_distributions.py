@@ -70,8 +70,14 @@ def test_the_device_wheel_holds_the_package_and_nothing_else(device: Built) -> N
     assert kinds <= {".py", ".typed", ".so", ".pyd", ".pyi"}
 
 
+def test_one_server_wheel_serves_python_3_10_and_all_later(server: Built) -> None:
+    assert re.fullmatch(r"edgeart_export-[^-]+-cp310-abi3-[^-]+\.whl", server.wheel.name)
+    suffix = ".pyd" if sys.platform == "win32" else ".abi3.so"
+    held = [n for n in names(server.wheel) if n.endswith((".so", ".pyd"))]
+    assert held == [f"edgeart_export/_statistics{suffix}"]
+
+
 def test_the_server_wheel_holds_the_package_and_nothing_else(server: Built) -> None:
-    assert server.wheel.name.endswith("-py3-none-any.whl")
     held = names(server.wheel)
     outside = [n for n in held if not re.match(r"edgeart_export(/|-[^/]+\.dist-info/)", n)]
     assert outside == []

@@ -22,7 +22,8 @@ PYTHON = sorted(
 C = sorted(
     path
     for suffix in ("*.c", "*.h")
-    for path in (ROOT / "native").rglob(suffix)
+    for folder in ("native", "export/native")
+    for path in (ROOT / folder).rglob(suffix)
     if "build" not in path.relative_to(ROOT).parts
 )
 

@@ -4,25 +4,26 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
-from typing import TypeAlias
+from datetime import timedelta
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from ..errors import DataError
-from ..explorers import Explorer, Greedy
+from ..errors import DataError, ExportError
+from ..explorers import Explorer, Thompson
 from ..log import Log, row_index
 from ..model import PolicyModel, check_titles
+from ..reward import milliseconds
 from ..schema import FeatureSchema
+from . import heads, state
+from .batch import Batch, Columns, read
+from .heads import Heads
+from .sums import Floats, Ints, Rows, Sums
 
-Batch: TypeAlias = pa.Table | pa.RecordBatch | Mapping[str, object]
-"""Columns `title`, `artwork` (strings), `reward` (number), `context` (a list of schema.width
-float32 each, or binary: one MessagePack map each) and, if wanted, `weight` (number ≥ 0). In a
-Mapping they are numpy arrays or sequences, `context` a float32 [n, width] array or field maps."""
+__all__ = ["Batch", "LinearTrainer"]
 
 
 class LinearTrainer:
@@ -32,83 +33,110 @@ class LinearTrainer:
     regularised alike, the intercept too, so that an artwork that was never shown scores 0.
     `merge` adds the sums of two trainers: training on parts and merging equals training on all.
 
-    l2 is λ > 0. Memory: 8 · width² bytes per artwork. Source of the per-artwork ridge and its
+    l2 is λ > 0. half_life: exposures count half as much for every such time that they are older
+    than the latest one; batches then need a column `time`. slots: rows and columns of the page
+    whose places have effects of their own on the reward (what is further shares the last): they are
+    taken out, see `heads.Corrected`; batches then need `slot_row` and `slot_column`.
+
+    Memory: 4.5 KB an artwork at width 32, see `Sums`. Source of the per-artwork ridge and its
     uncertainty: Li, Chu, Langford, Schapire 2010, *A contextual-bandit approach to personalized
     news article recommendation*, algorithm 1. Raises DataError for what it cannot use.
     """
 
     def __init__(
-        self, schema: FeatureSchema, titles: Mapping[str, Sequence[str]], *, l2: float = 1.0
+        self,
+        schema: FeatureSchema,
+        titles: Mapping[str, Sequence[str]],
+        *,
+        l2: float = 1.0,
+        half_life: timedelta | None = None,
+        slots: tuple[int, int] | None = None,
     ) -> None:
         if not 0 < float(l2) < math.inf:
             raise DataError(f"l2 must be a number above 0, not {l2!r}")
+        if half_life is not None and milliseconds(half_life) < 1:
+            raise DataError(f"half_life must be a millisecond or more, not {half_life}")
+        if slots is not None and not 1 <= min(slots) <= max(slots) <= 64:
+            raise DataError(f"slots must be two numbers from 1 to 64, not {slots!r}")
         self.schema = schema
         self.titles: dict[str, tuple[str, ...]] = check_titles(titles)
         self.l2 = float(l2)
+        self.half_life = half_life
+        self.slots = slots
         self._row = row_index(self.titles)
         self._reset()
 
     def _reset(self) -> None:
-        rows, width = len(self._row), self.schema.width
-        self.A: npt.NDArray[np.float64] = np.zeros((rows, width, width))
-        self.b: npt.NDArray[np.float64] = np.zeros((rows, width))
-        self.rewards: npt.NDArray[np.float64] = np.zeros(rows)
-        self.squares: npt.NDArray[np.float64] = np.zeros(rows)
-        self.counts: npt.NDArray[np.float64] = np.zeros(rows)
+        extras = sum(self.slots) - 2 if self.slots else 0
+        self._sums = Sums(len(self._row), self.schema.width, extras)
+        # Sums are relative to a moment: so many half-lives since 1970. Whole ones, so that moving
+        # it is a division by a power of two, which rounds nothing.
+        self._moment: int | None = None
+        self.latest: int | None = None
+        self._solved: Heads | None = None
 
     def fit(self, batch: Batch | Log) -> LinearTrainer:
         """Forgets everything and learns from this batch. Returns itself."""
+        columns = self._read(batch)
         self._reset()
-        return self.partial_fit(batch)
+        return self._learn(columns)
 
     def partial_fit(self, batch: Batch | Log) -> LinearTrainer:
         """Learns from one more batch; changes nothing where it raises DataError. Returns itself."""
-        x, row, reward, weight = self._columns(batch)
-        if not (np.diff(row) >= 0).all():
-            order = np.argsort(row, kind="stable")
-            x, row, reward, weight = x[order], row[order], reward[order], weight[order]
-        edges = [0, *(np.flatnonzero(np.diff(row)) + 1).tolist(), len(row)]
-        for first, last in pairwise(edges):
-            if first == last:
-                continue
-            r, part = int(row[first]), slice(first, last)
-            weighted = x[part] * weight[part, None]
-            self.A[r] += weighted.T @ x[part]
-            self.b[r] += weighted.T @ reward[part]
-            self.rewards[r] += weight[part] @ reward[part]
-            self.squares[r] += weight[part] @ reward[part] ** 2
-            self.counts[r] += weight[part].sum()
+        return self._learn(self._read(batch))
+
+    def _read(self, batch: Batch | Log) -> Columns:
+        needs = ["time"] if self.half_life else []
+        needs += ["slot_row", "slot_column"] if self.slots else []
+        return read(batch, self.schema, self._row, needs=needs)
+
+    def _learn(self, columns: Columns) -> LinearTrainer:
+        if not len(columns):
+            return self
+        weight = columns.weight
+        if self.half_life and columns.time is not None:
+            weight = weight * self._age(columns.time)
+        self._sums.add(
+            Rows(
+                vectors=columns.vectors,
+                context=columns.context,
+                artwork=columns.row,
+                reward=columns.reward,
+                weight=weight,
+                previous=columns.previous,
+                extra=self._places(columns),
+            )
+        )
+        self._solved = None
         return self
 
     def merge(self, other: LinearTrainer) -> LinearTrainer:
-        """Adds what another trainer of equal schema, titles and λ has learned. Returns itself."""
-        for what in ("schema", "titles", "l2"):
+        """Adds what another trainer of equal settings has learned. Returns itself."""
+        for what in ("schema", "titles", "l2", "half_life", "slots"):
             if getattr(self, what) != getattr(other, what):
                 raise DataError(f"trainers of different {what} cannot be merged")
         if [*self.titles] != [*other.titles]:
             raise DataError("trainers whose titles stand in another order cannot be merged")
-        for name in ("A", "b", "rewards", "squares", "counts"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        behind = 0
+        if other._moment is not None and other.latest is not None:
+            self._advance(other._moment, other.latest)
+            behind = (self._moment or 0) - other._moment
+        theirs = other._sums
+        if behind:
+            theirs = Sums(len(theirs), theirs.width, theirs.extras)
+            theirs.merge(other._sums)
+            theirs.halve(behind)
+        self._sums.merge(theirs)
+        self._solved = None
         return self
 
     def solve(self) -> npt.NDArray[np.float64]:
         """The weights: float64 [R, width]."""
-        solved = np.linalg.solve(self._precision(), self.b[..., None])
-        return solved[..., 0].astype(np.float64)
+        return self._heads().weights
 
     def noise(self) -> float:
-        """σ²: the weighted squared residuals of all artworks over their degrees of freedom.
-
-        The degrees of freedom are Σω − Σ tr(A (A + λI)⁻¹), at least 1 (Hastie, Tibshirani,
-        Friedman 2009, *The Elements of Statistical Learning*, §§3.4.1 and 7.6).
-        """
-        w = self.solve()
-        quadratic = np.einsum("ri,rij,rj->r", w, self.A, w)
-        residual = self.squares - 2 * (w * self.b).sum(axis=1) + quadratic
-        # tr(A (A+λI)⁻¹) = width − λ tr((A+λI)⁻¹), over the eigenvalues of A.
-        eigenvalues = np.maximum(np.linalg.eigvalsh(self.A), 0)
-        used = (eigenvalues / (eigenvalues + self.l2)).sum()
-        return float(max(residual.sum(), 0) / max(self.counts.sum() - used, 1.0))
+        """σ²: the weighted squared residuals of all artworks over their degrees of freedom."""
+        return self._heads().noise
 
     def to_model(
         self,
@@ -117,20 +145,21 @@ class LinearTrainer:
         explorer: Explorer | None = None,
         meta: Mapping[str, str] | None = None,
     ) -> PolicyModel:
-        """The model learned so far, with variance σ² / diag(A + λI). None explorer: Greedy().
+        """The model learned so far, with variance σ² / diag(A + λI), σ² of the artwork's title.
 
-        Biases are 0: the intercept is a slot. Raises ModelError where it cannot be a policy.
+        None explorer: Thompson(). Biases are 0: the intercept is a slot. Raises ModelError where it
+        cannot be a policy.
         """
-        precision = np.diagonal(self._precision(), axis1=1, axis2=2)
+        solved = self._heads()
         return PolicyModel(
             name=name,
             sequence=sequence,
             schema=self.schema,
             titles=self.titles,
-            weights=self.solve().astype(np.float32),
+            weights=solved.weights.astype(np.float32),
             bias=np.zeros(len(self._row), dtype=np.float32),
-            variance=(self.noise() / precision).astype(np.float32),
-            explorer=Greedy() if explorer is None else explorer,
+            variance=solved.variance(self._title).astype(np.float32),
+            explorer=Thompson() if explorer is None else explorer,
             meta=meta or {},
         )
 
@@ -143,111 +172,119 @@ class LinearTrainer:
             first += len(artworks)
         return best
 
-    def _precision(self) -> npt.NDArray[np.float64]:
-        return self.A + self.l2 * np.eye(self.schema.width)
-
-    def _columns(
-        self, batch: Batch | Log
-    ) -> tuple[
-        npt.NDArray[np.float64],
-        npt.NDArray[np.int64],
-        npt.NDArray[np.float64],
-        npt.NDArray[np.float64],
-    ]:
-        columns = _named(batch)
-        missing = {"title", "artwork", "reward", "context"} - columns.keys()
-        if missing:
-            raise DataError(f"the batch has no column {', '.join(sorted(missing))}")
-        x = self._vectors(columns["context"])
-        row = self._rows(columns["title"], columns["artwork"])
-        reward = _numbers("reward", columns["reward"])
-        given = columns.get("weight")
-        weight = np.ones(len(x)) if given is None else _numbers("weight", given)
-        if (weight < 0).any():
-            raise DataError(f"row {int(np.argmax(weight < 0))}: weight must not be negative")
-        for name, column in (("title", row), ("reward", reward), ("weight", weight)):
-            if len(column) != len(x):
-                raise DataError(f"{len(column)} values of {name} for {len(x)} contexts")
-        return x, row, reward, weight
-
-    def _vectors(self, contexts: object) -> npt.NDArray[np.float64]:
-        if isinstance(contexts, pa.ChunkedArray):
-            contexts = contexts.combine_chunks()
-        if isinstance(contexts, pa.Array):
-            if pa.types.is_binary(contexts.type) or pa.types.is_large_binary(contexts.type):
-                contexts = contexts.to_pylist()
-            else:
-                contexts = self._flattened(contexts)
-        if isinstance(contexts, np.ndarray) and contexts.dtype.kind in "fiu":
-            if contexts.ndim != 2 or contexts.shape[1] != self.schema.width:
-                raise DataError(
-                    f"context has shape {contexts.shape}; [n, {self.schema.width}] is needed"
-                )
-            if not np.isfinite(contexts).all():
-                raise DataError("context: every slot must be finite")
-            return contexts.astype(np.float64)
-        if not isinstance(contexts, Sequence | np.ndarray):
-            raise DataError(f"context: cannot read {type(contexts).__name__}")
-        return self.schema.encode_many(contexts).astype(np.float64)
-
-    def _flattened(self, lists: pa.Array) -> npt.NDArray[np.float64]:
-        """An Arrow column of lists of numbers, each schema.width long, as [n, width]."""
-        width = self.schema.width
-        if not (pa.types.is_list(lists.type) or pa.types.is_fixed_size_list(lists.type)):
-            raise DataError(
-                f"context must be a list of {width} numbers or binary, not {lists.type}"
-            )
-        lengths = set(pc.unique(pc.list_value_length(lists)).to_pylist())
-        if lengths - {width} or lists.flatten().null_count:
-            raise DataError(f"context: every list must have {width} numbers and no nulls")
-        numbers: npt.NDArray[np.float64] = lists.flatten().to_numpy().astype(np.float64)
-        return numbers.reshape(-1, width)
-
-    def _rows(self, titles: object, artworks: object) -> npt.NDArray[np.int64]:
-        names, shown = _texts(titles), _texts(artworks)
-        if len(names) != len(shown):
-            raise DataError(f"{len(shown)} artworks for {len(names)} titles")
-        pairs = list(zip(names, shown, strict=True))
-        try:
-            return np.fromiter((self._row[p] for p in pairs), dtype=np.int64, count=len(pairs))
-        except KeyError as error:
-            title, artwork = error.args[0]
-            raise DataError(
-                f"row {pairs.index((title, artwork))}: title {title!r} with artwork {artwork!r} "
-                f"is not among the trainer's titles"
-            ) from None
-
-
-def _named(batch: object) -> dict[str, object]:
-    if isinstance(batch, Log):
-        return {
-            "title": batch.title,
-            "artwork": batch.artwork,
-            "reward": batch.reward,
-            "context": batch.contexts,
+    def save_state(self, path: str | os.PathLike[str]) -> None:
+        """Writes all that was learned to one Parquet file (`trainers.state`). Raises OSError."""
+        settings = {
+            "kind": "linear",
+            "schema": self.schema.to_json(),
+            "l2": self.l2,
+            "half_life_ms": None if self.half_life is None else milliseconds(self.half_life),
+            "slots": self.slots,
+            "moment": self._moment,
+            "latest": self.latest,
         }
-    if isinstance(batch, pa.Table | pa.RecordBatch):
-        return {name: batch.column(name) for name in batch.schema.names}
-    if isinstance(batch, Mapping):
-        return dict(batch)
-    raise DataError(f"a batch is an Arrow table, a Log or a mapping, not {type(batch).__name__}")
+        state.save(path, settings, self.titles, self._sums)
 
+    @classmethod
+    def load_state(cls, path: str | os.PathLike[str]) -> LinearTrainer:
+        """The trainer that `save_state` wrote, equal to the bit. Raises DataError, OSError."""
+        described, titles, sums = state.load(path)
+        if described.get("kind") != "linear":
+            raise DataError(f"{path}: the state of a {described.get('kind')!r} trainer, not linear")
+        try:
+            life, slots = described["half_life_ms"], described["slots"]
+            trainer = cls(
+                FeatureSchema.from_json(described["schema"]),
+                titles,
+                l2=described["l2"],
+                half_life=None if life is None else timedelta(milliseconds=life),
+                slots=None if slots is None else tuple(slots),
+            )
+            trainer._moment, trainer.latest = described["moment"], described["latest"]
+        except (KeyError, TypeError, ExportError) as error:
+            raise DataError(f"{path}: missing or unusable entry: {error}") from None
+        if (sums.width, sums.extras) != (trainer._sums.width, trainer._sums.extras):
+            raise DataError(f"{path}: the sums are of another width than the schema")
+        trainer._sums = sums
+        return trainer
 
-def _texts(column: object) -> list[str]:
-    if isinstance(column, pa.Array | pa.ChunkedArray):
-        return [str(text) for text in column.to_pylist()]
-    if isinstance(column, np.ndarray | Sequence) and not isinstance(column, str):
-        return [str(text) for text in column]
-    raise DataError(f"title and artwork must be columns of strings, not {type(column).__name__}")
+    # The sums, as of the latest exposure.
 
+    @property
+    def A(self) -> Floats:  # noqa: N802 - as the papers call it
+        """Σ ω·x·xᵀ of every artwork: float64 [R, width, width]; unpacked, for inspection."""
+        return self._now().part(slice(None)).xx
 
-def _numbers(name: str, column: object) -> npt.NDArray[np.float64]:
-    if isinstance(column, pa.Array | pa.ChunkedArray):
-        column = column.to_numpy()
-    try:
-        numbers = np.asarray(column, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{name} must be numbers: {error}") from None
-    if numbers.ndim != 1 or not np.isfinite(numbers).all():
-        raise DataError(f"{name} must be one finite number a row")
-    return numbers
+    @property
+    def b(self) -> Floats:
+        """Σ ω·r·x of every artwork: float64 [R, width]."""
+        return self._now().part(slice(None)).xy
+
+    @property
+    def squares(self) -> Floats:
+        """Σ ω·r² of every artwork: float64 [R]."""
+        return self._now().part(slice(None)).yy
+
+    @property
+    def counts(self) -> Floats:
+        """Σ ω of every artwork: float64 [R]."""
+        return self._now().counts
+
+    @property
+    def rewards(self) -> Floats:
+        """Σ ω·r of every artwork: float64 [R]."""
+        return self._now().rewards
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that the sums take."""
+        return self._sums.nbytes
+
+    # How it is done.
+
+    @cached_property
+    def _title(self) -> Ints:
+        return heads.title_of_rows(self.titles)
+
+    def _heads(self) -> Heads:
+        if self._solved is None:
+            sums = self._now()
+            corrected = heads.Corrected(sums, self._title)
+            l2 = np.full(sums.width, self.l2)
+            mean = np.zeros((1, sums.width))
+            self._solved = heads.solve(corrected, sums.counts, self._title, l2, mean)
+        return self._solved
+
+    def _now(self) -> Sums:
+        """The sums with every exposure weighing what its age at the latest one says."""
+        if self.half_life is None or self._moment is None or self.latest is None:
+            return self._sums
+        life = milliseconds(self.half_life)
+        factor = 2.0 ** ((self._moment * life - self.latest) / life)
+        now = Sums(len(self._sums), self._sums.width, self._sums.extras)
+        now.values = self._sums.values * factor
+        now.counts, now.rewards = self._sums.counts * factor, self._sums.rewards * factor
+        return now
+
+    def _age(self, time: Ints) -> Floats:
+        """What a row of each time weighs at the moment of the sums, which is put beyond them."""
+        if self.half_life is None:
+            raise ValueError("without a half-life nothing ages")
+        life, latest = milliseconds(self.half_life), int(time.max())
+        self._advance(-(-latest // life), latest)
+        return np.exp2((time - (self._moment or 0) * life) / life)
+
+    def _advance(self, moment: int, latest: int) -> None:
+        self.latest = latest if self.latest is None else max(self.latest, latest)
+        if self._moment is not None and moment > self._moment:
+            self._sums.halve(moment - self._moment)
+        self._moment = moment if self._moment is None else max(self._moment, moment)
+
+    def _places(self, columns: Columns) -> Ints | None:
+        """Which extras are 1: the first row and the first column of a page have none."""
+        if self.slots is None or columns.slot is None:
+            return None
+        rows, across = self.slots
+        row = np.minimum(columns.slot[:, 0], rows - 1) - 1
+        column = np.minimum(columns.slot[:, 1], across - 1) - 1
+        return np.stack([row, np.where(column < 0, -1, column + rows - 1)], axis=1)
