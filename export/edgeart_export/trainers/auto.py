@@ -14,7 +14,7 @@ from ..model import PolicyModel, check_titles
 from ..schema import FeatureSchema
 from .linear import Batch, LinearTrainer
 from .neural import NeuralLinearTrainer
-from .rows import Rows, joined, read_rows
+from .rows import Names, Rows, joined, read_rows
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class AutoTrainer:
         self.schema = schema
         self.titles: dict[str, tuple[str, ...]] = check_titles(titles)
         self.seed, self.memory = seed, memory
+        self._names = Names(self.titles)
         self._reset()
 
     def _reset(self) -> None:
@@ -81,17 +82,19 @@ class AutoTrainer:
                     float(rows.weight @ (rows.reward - other) ** 2),
                 )
             )
-        self.linear.partial_fit(rows.batch())
+        self.linear.partial_fit(self._names.batch(rows))
         self._kept.append(rows)
         while len(self._kept) > 1 and sum(map(len, self._kept[1:])) >= self.memory:
             del self._kept[0]
         count = sum(map(len, self._kept))
         if self.tower is None or count >= 1.5 * self._learned:
-            self.tower = NeuralLinearTrainer(self.schema, self.titles, seed=self.seed)
-            self.tower.fit(joined(self._kept).batch())
+            self.tower = NeuralLinearTrainer(
+                self.schema, self.titles, method="random", seed=self.seed
+            )
+            self.tower.fit(self._names.batch(joined(self._kept)))
             self._learned = count
         else:
-            self.tower.partial_fit(rows.batch())
+            self.tower.partial_fit(self._names.batch(rows))
 
     @property
     def scores(self) -> dict[str, float]:
