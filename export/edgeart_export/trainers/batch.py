@@ -58,6 +58,18 @@ class Columns:
     def __len__(self) -> int:
         return len(self.row)
 
+    def places(self, slots: tuple[int, int]) -> Ints | None:
+        """Indicators of each row's place, int64 [n, 2], below 0 for none: see `sums.Rows.extra`.
+
+        slots: rows and columns of the page that have one; what is further shares the last. The
+        first row and the first column have none: they are what others are compared with.
+        """
+        if self.slot is None:
+            return None
+        row = np.minimum(self.slot[:, 0], slots[0] - 1) - 1
+        column = np.minimum(self.slot[:, 1], slots[1] - 1) - 1
+        return np.stack([row, np.where(column < 0, -1, column + slots[0] - 1)], axis=1)
+
 
 def read(
     batch: Batch | Log,

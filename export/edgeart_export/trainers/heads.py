@@ -20,7 +20,7 @@ class Heads:
     """Solved heads of R artworks of T titles, k slots.
 
     weights: w, [R, k]. precision: the diagonal of A + Λ, [R, k]. l2: λ of every slot, [k]. noise:
-    σ² of all, and title_noise: of each title, [T]. All float64.
+    σ² of all, and title_noise: of each title, [T]. title: of every row, [R]. All but it float64.
     """
 
     weights: Floats
@@ -28,10 +28,12 @@ class Heads:
     l2: Floats
     noise: float
     title_noise: Floats
+    title: Ints
 
-    def variance(self, title: Ints) -> Floats:
-        """σ² of each row's title over the diagonal of its precision: [R, k]; title: [R]."""
-        return self.title_noise[title][:, None] / self.precision
+    @property
+    def variance(self) -> Floats:
+        """σ² of each row's title over the diagonal of its precision: [R, k]."""
+        return self.title_noise[self.title][:, None] / self.precision
 
 
 def title_of_rows(titles: Mapping[str, Sequence[str]]) -> Ints:
@@ -117,7 +119,7 @@ def solve(corrected: Corrected, counts: Floats, title: Ints, l2: Floats, mean: F
         # tr(A(A + Λ)⁻¹) = k − Σ λ·((A + Λ)⁻¹)ⱼⱼ
         used[some] = k - inverse[:, diagonal, diagonal] @ l2
     noise, by_title = noises(np.maximum(residual, 0), used, counts, title)
-    return Heads(weights, precision, l2, noise, by_title)
+    return Heads(weights, precision, l2, noise, by_title, title)
 
 
 def noises(residual: Floats, used: Floats, counts: Floats, title: Ints) -> tuple[float, Floats]:

@@ -7,10 +7,11 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from functools import cached_property
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from ..errors import DataError, ExportError
 from ..explorers import Explorer, Thompson
@@ -18,125 +19,170 @@ from ..log import Log, row_index
 from ..model import PolicyModel, check_titles
 from ..reward import milliseconds
 from ..schema import FeatureSchema
-from . import heads, state
+from ..tower import Layer
+from . import heads, layers, prior, state
 from .batch import Batch, Columns, read
+from .features import ArtworkFeatures, Described, Pair
 from .heads import Heads
-from .sums import Floats, Ints, Rows, Sums
+from .learned import Learned
+from .prior import Prior
+from .sums import Floats, Ints, Rows
 
 __all__ = ["Batch", "LinearTrainer"]
 
+Titles: TypeAlias = Mapping[str, Sequence[str]]
+Artworks: TypeAlias = ArtworkFeatures | Mapping[Pair, Described] | pa.Table
 
-class LinearTrainer:
-    """Per-artwork ridge: w = (A + λI)⁻¹ b with A = Σ ω·x·xᵀ and b = Σ ω·r·x over its exposures.
 
-    x is the encoded context, r the reward, ω the weight (1 if there is none). All slots are
-    regularised alike, the intercept too, so that an artwork that was never shown scores 0.
-    `merge` adds the sums of two trainers: training on parts and merging equals training on all.
+class LinearTrainer(Learned):
+    """Per-artwork ridge about a prior: w = m + (A + Λ)⁻¹(b − A·m), A = Σ ω·u·uᵀ, b = Σ ω·r·u.
 
-    l2 is λ > 0. half_life: exposures count half as much for every such time that they are older
-    than the latest one; batches then need a column `time`. slots: rows and columns of the page
-    whose places have effects of their own on the reward (what is further shares the last): they are
-    taken out, see `heads.Corrected`; batches then need `slot_row` and `slot_column`.
+    u is the encoded context (or what `layer` makes of it), r the reward, ω the weight. What is kept
+    are sums of products: any split of the rows over batches, or over trainers that are merged,
+    gives the same. All else is solved from them when it is asked for.
 
-    Memory: 4.5 KB an artwork at width 32, see `Sums`. Source of the per-artwork ridge and its
-    uncertainty: Li, Chu, Langford, Schapire 2010, *A contextual-bandit approach to personalized
-    news article recommendation*, algorithm 1. Raises DataError for what it cannot use.
+    l2: `auto` finds λ = σ²/τ² of each feature by empirical Bayes, and the mean m of each title's
+      artworks (`trainers.prior`). A number is λ of all slots about m = 0, so that an artwork never
+      shown scores 0.
+    artworks: features of artworks, (title, artwork) → tags or numbers, or an Arrow table (see
+      `ArtworkFeatures`). m then depends on them, W·f, whatever l2 is: a new artwork begins with
+      what others like it have earned in their titles.
+    half_life: exposures weigh half for every such time that they are older than the latest one
+      (`trainers.clock`); batches then need `time`.
+    slots: rows and columns of the page whose places have an effect on the reward, which is taken
+      out (`heads.Corrected`); what is further shares the last. Batches then need `slot_row` and
+      `slot_column`.
+    rank: for contexts of hundreds of slots: u are so many numbers, a linear layer's outputs, the
+      last always 1. `fit` learns the layer from its batch (`trainers.layers`) and it stays as it
+      is from then on; or `layer` gives it. Statistics are then rank × rank an artwork.
+
+    Memory: 4.5 KB an artwork at 32 slots (`trainers.sums`). The ridge and its uncertainty: Li, Chu,
+    Langford, Schapire 2010, *A contextual-bandit approach to personalized news article
+    recommendation*, algorithm 1. Raises DataError for what it cannot use.
     """
 
     def __init__(
         self,
         schema: FeatureSchema,
-        titles: Mapping[str, Sequence[str]],
+        titles: Titles,
         *,
-        l2: float = 1.0,
+        l2: float | Literal["auto"] = "auto",
+        artworks: Artworks | None = None,
         half_life: timedelta | None = None,
         slots: tuple[int, int] | None = None,
+        rank: int | None = None,
+        layer: Layer | None = None,
     ) -> None:
-        if not 0 < float(l2) < math.inf:
-            raise DataError(f"l2 must be a number above 0, not {l2!r}")
-        if half_life is not None and milliseconds(half_life) < 1:
-            raise DataError(f"half_life must be a millisecond or more, not {half_life}")
+        if l2 != "auto" and not 0 < l2 < math.inf:
+            raise DataError(f"l2 must be a number above 0 or 'auto', not {l2!r}")
         if slots is not None and not 1 <= min(slots) <= max(slots) <= 64:
             raise DataError(f"slots must be two numbers from 1 to 64, not {slots!r}")
-        self.schema = schema
-        self.titles: dict[str, tuple[str, ...]] = check_titles(titles)
-        self.l2 = float(l2)
-        self.half_life = half_life
-        self.slots = slots
-        self._row = row_index(self.titles)
-        self._reset()
+        if rank is not None and not 2 <= rank <= schema.width:
+            raise DataError(f"rank must be 2 to the schema's {schema.width} slots, not {rank!r}")
+        self.schema, self.slots = schema, slots
+        self.l2: float | Literal["auto"] = "auto" if l2 == "auto" else float(l2)
+        self.artworks = (
+            ArtworkFeatures(artworks) if isinstance(artworks, Mapping | pa.Table) else artworks
+        )
+        self.layer = None if layer is None else layers.checked(layer, schema.width)
+        self.rank = rank if self.layer is None else self.layer.outputs
+        self._given = layer is not None
+        self._solved: tuple[Heads, Prior | None] | None = None
+        extras = sum(slots) - 2 if slots else 0
+        super().__init__(titles, self.rank or schema.width, extras, half_life)
 
-    def _reset(self) -> None:
-        extras = sum(self.slots) - 2 if self.slots else 0
-        self._sums = Sums(len(self._row), self.schema.width, extras)
-        # Sums are relative to a moment: so many half-lives since 1970. Whole ones, so that moving
-        # it is a division by a power of two, which rounds nothing.
-        self._moment: int | None = None
-        self.latest: int | None = None
-        self._solved: Heads | None = None
+    # Learning.
 
     def fit(self, batch: Batch | Log) -> LinearTrainer:
-        """Forgets everything and learns from this batch. Returns itself."""
+        """Forgets everything and learns from this batch. Returns itself.
+
+        With `rank` the layer is learned too, unless one was given.
+        """
         columns = self._read(batch)
-        self._reset()
+        if self.rank is not None and not self._given:
+            self.layer = layers.learn(columns, self._title, self._features(), self.rank)
+        self._forget()
+        self._solved = None
         return self._learn(columns)
 
     def partial_fit(self, batch: Batch | Log) -> LinearTrainer:
         """Learns from one more batch; changes nothing where it raises DataError. Returns itself."""
         return self._learn(self._read(batch))
 
-    def _read(self, batch: Batch | Log) -> Columns:
-        needs = ["time"] if self.half_life else []
-        needs += ["slot_row", "slot_column"] if self.slots else []
-        return read(batch, self.schema, self._row, needs=needs)
-
-    def _learn(self, columns: Columns) -> LinearTrainer:
-        if not len(columns):
-            return self
-        weight = columns.weight
-        if self.half_life and columns.time is not None:
-            weight = weight * self._age(columns.time)
-        self._sums.add(
-            Rows(
-                vectors=columns.vectors,
-                context=columns.context,
-                artwork=columns.row,
-                reward=columns.reward,
-                weight=weight,
-                previous=columns.previous,
-                extra=self._places(columns),
-            )
-        )
-        self._solved = None
-        return self
-
     def merge(self, other: LinearTrainer) -> LinearTrainer:
         """Adds what another trainer of equal settings has learned. Returns itself."""
-        for what in ("schema", "titles", "l2", "half_life", "slots"):
+        for what in ("schema", "titles", "l2", "artworks", "half_life", "slots", "rank"):
             if getattr(self, what) != getattr(other, what):
                 raise DataError(f"trainers of different {what} cannot be merged")
         if [*self.titles] != [*other.titles]:
             raise DataError("trainers whose titles stand in another order cannot be merged")
-        behind = 0
-        if other._moment is not None and other.latest is not None:
-            self._advance(other._moment, other.latest)
-            behind = (self._moment or 0) - other._moment
-        theirs = other._sums
-        if behind:
-            theirs = Sums(len(theirs), theirs.width, theirs.extras)
-            theirs.merge(other._sums)
-            theirs.halve(behind)
-        self._sums.merge(theirs)
+        if not layers.equal(self.layer, other.layer):
+            raise DataError("trainers of different layers cannot be merged: give both one `layer`")
+        self._sums.merge(self._clock.align(self._sums, other._sums, other._clock))
         self._solved = None
         return self
 
+    def extended(self, titles: Titles, artworks: Artworks | None = None) -> LinearTrainer:
+        """A trainer that knows these titles and artworks too, and has learned as much.
+
+        What it had keeps its place, also what `titles` no longer has: it still tells of others.
+        artworks: what is known of the new ones; needs a trainer with artwork features.
+        """
+        together = {title: list(row) for title, row in self.titles.items()}
+        for title, row in check_titles(titles).items():
+            old = together.setdefault(title, [])
+            old += [artwork for artwork in row if artwork not in set(old)]
+        known = self.artworks
+        if artworks is not None:
+            if known is None:
+                raise DataError("the trainer has no artwork features that new ones could add to")
+            known = known.more(artworks)
+        made = LinearTrainer(
+            self.schema,
+            together,
+            l2=self.l2,
+            artworks=known,
+            half_life=self.half_life,
+            slots=self.slots,
+            rank=self.rank,
+            layer=self.layer,
+        )
+        made._given = self._given
+        rows = np.array([made._row[pair] for pair in self._row], dtype=np.int64)
+        made._sums.place(rows, self._sums)
+        made._clock = self._clock.copy()
+        return made
+
+    # What was learned.
+
     def solve(self) -> npt.NDArray[np.float64]:
-        """The weights: float64 [R, width]."""
-        return self._heads().weights
+        """The weights: float64 [R, k], k the schema's width or the rank."""
+        return self.solved[0].weights
 
     def noise(self) -> float:
         """σ²: the weighted squared residuals of all artworks over their degrees of freedom."""
-        return self._heads().noise
+        return self.solved[0].noise
+
+    @property
+    def prior(self) -> Prior | None:
+        """What was found of all artworks together; None for a plain ridge."""
+        return self.solved[1]
+
+    @property
+    def solved(self) -> tuple[Heads, Prior | None]:
+        """The heads, and the prior they were solved about; kept until more is learned."""
+        if self._solved is None:
+            sums = self._now
+            corrected = heads.Corrected(sums, self._title)
+            fixed = None if self.l2 == "auto" else self.l2
+            l2, mean, found = np.full(sums.width, fixed or 1.0), np.zeros((1, sums.width)), None
+            if fixed is None or self.artworks is not None:
+                found = prior.find(
+                    corrected, sums.counts, self._title, self._features(), self._group, fixed
+                )
+                l2, mean = found.l2, found.mean
+            self._solved = heads.solve(corrected, sums.counts, self._title, l2, mean), found
+        return self._solved
 
     def to_model(
         self,
@@ -144,33 +190,35 @@ class LinearTrainer:
         sequence: int,
         explorer: Explorer | None = None,
         meta: Mapping[str, str] | None = None,
+        titles: Titles | None = None,
     ) -> PolicyModel:
-        """The model learned so far, with variance σ² / diag(A + λI), σ² of the artwork's title.
+        """The model learned so far, with variance σ² / diag(A + Λ), σ² of the artwork's title.
 
-        None explorer: Thompson(). Biases are 0: the intercept is a slot. Raises ModelError where it
-        cannot be a policy.
+        explorer: Thompson() where there is none. titles: those of the model, in their order, where
+        they are others than the trainer's; what is new in them scores as the prior does (see
+        `extended` for how to tell its features). Biases are 0: the last slot is the intercept.
+        Raises ModelError where it cannot be a policy, DataError where a layer is still to be
+        learned.
         """
-        solved = self._heads()
+        if self.rank is not None and self.layer is None:
+            raise DataError("no layer has been learned yet: fit first, or give one")
+        titles = self.titles if titles is None else check_titles(titles)
+        knows = self if row_index(titles).keys() <= self._row.keys() else self.extended(titles)
+        solved, rows = knows.solved[0], knows.rows_of(titles)
         return PolicyModel(
             name=name,
             sequence=sequence,
             schema=self.schema,
-            titles=self.titles,
-            weights=solved.weights.astype(np.float32),
-            bias=np.zeros(len(self._row), dtype=np.float32),
-            variance=solved.variance(self._title).astype(np.float32),
+            titles=titles,
+            weights=solved.weights[rows].astype(np.float32),
+            bias=np.zeros(len(rows), dtype=np.float32),
+            variance=solved.variance[rows].astype(np.float32),
+            tower=() if self.layer is None else (self.layer,),
             explorer=Thompson() if explorer is None else explorer,
             meta=meta or {},
         )
 
-    def best_fixed(self) -> dict[str, str]:
-        """Per title the artwork of the best mean reward (0 for one never shown): no context."""
-        mean = self.rewards / np.maximum(self.counts, np.finfo(float).tiny)
-        best, first = {}, 0
-        for title, artworks in self.titles.items():
-            best[title] = artworks[int(np.argmax(mean[first : first + len(artworks)]))]
-            first += len(artworks)
-        return best
+    # Between nights.
 
     def save_state(self, path: str | os.PathLike[str]) -> None:
         """Writes all that was learned to one Parquet file (`trainers.state`). Raises OSError."""
@@ -180,111 +228,87 @@ class LinearTrainer:
             "l2": self.l2,
             "half_life_ms": None if self.half_life is None else milliseconds(self.half_life),
             "slots": self.slots,
-            "moment": self._moment,
-            "latest": self.latest,
+            "rank": self.rank,
+            "layer": layers.to_json(self.layer),
+            "given": self._given,
+            "artworks": None if self.artworks is None else self.artworks.to_json(),
+            "moment": self._clock.moment,
+            "latest": self._clock.latest,
         }
-        state.save(path, settings, self.titles, self._sums)
+        known = {} if self.artworks is None else self.artworks.rows
+        state.save(path, settings, self.titles, self._sums, known)
 
     @classmethod
     def load_state(cls, path: str | os.PathLike[str]) -> LinearTrainer:
-        """The trainer that `save_state` wrote, equal to the bit. Raises DataError, OSError."""
-        described, titles, sums = state.load(path)
-        if described.get("kind") != "linear":
-            raise DataError(f"{path}: the state of a {described.get('kind')!r} trainer, not linear")
+        """The trainer that `save_state` wrote, equal to the bit. Raises DataError, OSError.
+
+        Of artwork features those of the trainer's own artworks are there again.
+        """
+        saved = state.load(path)
+        s = saved.settings
+        if s.get("kind") != "linear":
+            raise DataError(f"{path}: the state of a {s.get('kind')!r} trainer, not linear")
         try:
-            life, slots = described["half_life_ms"], described["slots"]
-            trainer = cls(
-                FeatureSchema.from_json(described["schema"]),
-                titles,
-                l2=described["l2"],
+            life = s["half_life_ms"]
+            known = s["artworks"]
+            made = cls(
+                FeatureSchema.from_json(s["schema"]),
+                saved.titles,
+                l2=s["l2"],
+                artworks=known and ArtworkFeatures.from_json(known, saved.features),
                 half_life=None if life is None else timedelta(milliseconds=life),
-                slots=None if slots is None else tuple(slots),
+                slots=None if s["slots"] is None else tuple(s["slots"]),
+                rank=s["rank"],
+                layer=layers.from_json(s["layer"]),
             )
-            trainer._moment, trainer.latest = described["moment"], described["latest"]
+            made._given = s["given"]
+            made._clock.moment, made._clock.latest = s["moment"], s["latest"]
         except (KeyError, TypeError, ExportError) as error:
             raise DataError(f"{path}: missing or unusable entry: {error}") from None
-        if (sums.width, sums.extras) != (trainer._sums.width, trainer._sums.extras):
+        if (saved.sums.width, saved.sums.extras) != (made._sums.width, made._sums.extras):
             raise DataError(f"{path}: the sums are of another width than the schema")
-        trainer._sums = sums
-        return trainer
-
-    # The sums, as of the latest exposure.
-
-    @property
-    def A(self) -> Floats:  # noqa: N802 - as the papers call it
-        """Σ ω·x·xᵀ of every artwork: float64 [R, width, width]; unpacked, for inspection."""
-        return self._now().part(slice(None)).xx
-
-    @property
-    def b(self) -> Floats:
-        """Σ ω·r·x of every artwork: float64 [R, width]."""
-        return self._now().part(slice(None)).xy
-
-    @property
-    def squares(self) -> Floats:
-        """Σ ω·r² of every artwork: float64 [R]."""
-        return self._now().part(slice(None)).yy
-
-    @property
-    def counts(self) -> Floats:
-        """Σ ω of every artwork: float64 [R]."""
-        return self._now().counts
-
-    @property
-    def rewards(self) -> Floats:
-        """Σ ω·r of every artwork: float64 [R]."""
-        return self._now().rewards
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of memory that the sums take."""
-        return self._sums.nbytes
+        made._sums = saved.sums
+        return made
 
     # How it is done.
 
-    @cached_property
-    def _title(self) -> Ints:
-        return heads.title_of_rows(self.titles)
+    def _features(self) -> Floats:
+        """What is known of the artworks: [R, d]; d is 0 without artwork features."""
+        if self.artworks is None:
+            return np.zeros((len(self._row), 0))
+        return self.artworks.matrix([*self._row])
 
-    def _heads(self) -> Heads:
-        if self._solved is None:
-            sums = self._now()
-            corrected = heads.Corrected(sums, self._title)
-            l2 = np.full(sums.width, self.l2)
-            mean = np.zeros((1, sums.width))
-            self._solved = heads.solve(corrected, sums.counts, self._title, l2, mean)
-        return self._solved
+    @property
+    def _group(self) -> Ints:
+        """Which slots share a λ: those of a feature, all outputs of a layer; the last is alone."""
+        widths = [feature.width for feature in self.schema.features]
+        return prior.groups_of([*([self.rank - 1] if self.rank else widths), 1])
 
-    def _now(self) -> Sums:
-        """The sums with every exposure weighing what its age at the latest one says."""
-        if self.half_life is None or self._moment is None or self.latest is None:
-            return self._sums
-        life = milliseconds(self.half_life)
-        factor = 2.0 ** ((self._moment * life - self.latest) / life)
-        now = Sums(len(self._sums), self._sums.width, self._sums.extras)
-        now.values = self._sums.values * factor
-        now.counts, now.rewards = self._sums.counts * factor, self._sums.rewards * factor
-        return now
+    def _read(self, batch: Batch | Log) -> Columns:
+        needs = ["time"] if self.half_life else []
+        needs += ["slot_row", "slot_column"] if self.slots else []
+        return read(batch, self.schema, self._row, needs=needs)
 
-    def _age(self, time: Ints) -> Floats:
-        """What a row of each time weighs at the moment of the sums, which is put beyond them."""
-        if self.half_life is None:
-            raise ValueError("without a half-life nothing ages")
-        life, latest = milliseconds(self.half_life), int(time.max())
-        self._advance(-(-latest // life), latest)
-        return np.exp2((time - (self._moment or 0) * life) / life)
-
-    def _advance(self, moment: int, latest: int) -> None:
-        self.latest = latest if self.latest is None else max(self.latest, latest)
-        if self._moment is not None and moment > self._moment:
-            self._sums.halve(moment - self._moment)
-        self._moment = moment if self._moment is None else max(self._moment, moment)
-
-    def _places(self, columns: Columns) -> Ints | None:
-        """Which extras are 1: the first row and the first column of a page have none."""
-        if self.slots is None or columns.slot is None:
-            return None
-        rows, across = self.slots
-        row = np.minimum(columns.slot[:, 0], rows - 1) - 1
-        column = np.minimum(columns.slot[:, 1], across - 1) - 1
-        return np.stack([row, np.where(column < 0, -1, column + rows - 1)], axis=1)
+    def _learn(self, columns: Columns) -> LinearTrainer:
+        if not len(columns):
+            return self
+        vectors, weight = columns.vectors, columns.weight
+        if self.rank is not None:
+            if self.layer is None:
+                raise DataError("no layer has been learned yet: fit first, or give one")
+            vectors = layers.apply(self.layer, vectors)
+        if self.half_life and columns.time is not None:
+            weight = weight * self._clock.weights(columns.time, self._sums)
+        self._sums.add(
+            Rows(
+                vectors=vectors,
+                context=columns.context,
+                artwork=columns.row,
+                reward=columns.reward,
+                weight=weight,
+                previous=columns.previous,
+                extra=None if self.slots is None else columns.places(self.slots),
+            )
+        )
+        self._solved = None
+        return self

@@ -2,8 +2,9 @@
 """A trainer's sums on disk: one Parquet file, a row an artwork, exact to the bit.
 
 Columns: title, artwork (strings), count, reward (double), sums (list of doubles, the upper triangle
-of `Sums`, row after row). The file's metadata has the key `edgeart.trainer`: JSON with `format` (1)
-and the trainer's settings. Rows stand in the order of the titles and of each title's artworks.
+of `Sums`, row after row), features (list of doubles; null where nothing is known of the artwork).
+The file's metadata has the key `edgeart.trainer`: JSON with `format` (1) and the trainer's
+settings. Rows stand in the order of the titles and of each title's artworks.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import DataError
-from .sums import Sums
+from .sums import Floats, Sums
 
 FORMAT = 1
 _KEY = b"edgeart.trainer"
@@ -32,6 +34,7 @@ def save(
     settings: Mapping[str, object],
     titles: Mapping[str, Sequence[str]],
     sums: Sums,
+    features: Mapping[tuple[str, str], Floats],
 ) -> None:
     """Writes a file that appears whole or not at all. Raises OSError."""
     target = Path(path)
@@ -44,12 +47,16 @@ def save(
             for first in range(0, max(len(pairs), 1), _ROWS):
                 some = slice(first, first + _ROWS)
                 flat = pa.array(sums.values[some].ravel())
+                known = [
+                    None if (f := features.get(p)) is None else f.tolist() for p in pairs[some]
+                ]
                 columns = {
                     "title": [title for title, _ in pairs[some]],
                     "artwork": [artwork for _, artwork in pairs[some]],
                     "count": sums.counts[some],
                     "reward": sums.rewards[some],
                     "sums": pa.FixedSizeListArray.from_arrays(flat, sums.values.shape[1]),
+                    "features": pa.array(known, pa.list_(pa.float64())),
                 }
                 writer.write_table(pa.table(columns, schema=schema))
         with half.open("rb") as written:
@@ -60,8 +67,18 @@ def save(
         raise
 
 
-def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, list[str]], Sums]:
-    """Settings, titles and sums of a file. Raises DataError that names it, OSError."""
+@dataclass(frozen=True, eq=False)
+class State:
+    """What a file held. features: (title, artwork) → its vector, of those that have one."""
+
+    settings: dict[str, Any]
+    titles: dict[str, list[str]]
+    sums: Sums
+    features: dict[tuple[str, str], Floats]
+
+
+def load(path: str | os.PathLike[str]) -> State:
+    """What `save` wrote. Raises DataError that names the file, OSError."""
     try:
         file = pq.ParquetFile(path)
     except pa.ArrowInvalid as error:
@@ -72,6 +89,7 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, list[s
         if not file.schema_arrow.equals(_schema(sums.values.shape[1])):
             raise DataError(f"{path}: the columns are not those of a state of format {FORMAT}")
         titles: dict[str, list[str]] = {}
+        features: dict[tuple[str, str], Floats] = {}
         last, first = None, 0
         for batch in file.iter_batches(_ROWS):
             some = slice(first, first + len(batch))
@@ -80,10 +98,11 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, list[s
             sums.rewards[some] = batch.column("reward").to_numpy()
             flat = batch.column("sums").flatten().to_numpy()
             sums.values[some] = flat.reshape(len(batch), -1)
-            pairs = zip(
-                batch.column("title").to_pylist(), batch.column("artwork").to_pylist(), strict=True
-            )
-            for title, artwork in pairs:
+            names = ("title", "artwork", "features")
+            columns = [batch.column(name).to_pylist() for name in names]
+            for title, artwork, known in zip(*columns, strict=True):
+                if known is not None:
+                    features[title, artwork] = np.array(known)
                 if title != last and title in titles:
                     raise DataError(f"{path}: the artworks of title {title!r} stand apart")
                 titles.setdefault(title, []).append(artwork)
@@ -91,7 +110,7 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, list[s
     for name, array in (("counts", sums.counts), ("rewards", sums.rewards), ("sums", sums.values)):
         if not np.isfinite(array).all():
             raise DataError(f"{path}: {name} are not all finite; train anew")
-    return described, titles, sums
+    return State(described, titles, sums, features)
 
 
 def _described(path: object, file: pq.ParquetFile) -> dict[str, Any]:
@@ -115,5 +134,6 @@ def _schema(length: int) -> pa.Schema:
             pa.field("count", pa.float64(), nullable=False),
             pa.field("reward", pa.float64(), nullable=False),
             pa.field("sums", pa.list_(pa.float64(), length), nullable=False),
+            pa.field("features", pa.list_(pa.float64())),
         ]
     )

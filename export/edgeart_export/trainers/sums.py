@@ -136,6 +136,23 @@ class Sums:
         for array in (self.values, self.counts, self.rewards):
             np.ldexp(array, -times, out=array)
 
+    def place(self, rows: Ints, other: Sums) -> None:
+        """Puts the sums of the other's artworks at these rows, in place of what is there."""
+        self.values[rows] = other.values
+        self.counts[rows], self.rewards[rows] = other.counts, other.rewards
+
+    def copy(self) -> Sums:
+        """The same sums, in memory of their own."""
+        return self.times(1.0)
+
+    def times(self, factor: float) -> Sums:
+        """Other sums, each `factor` times as large."""
+        made = Sums.__new__(Sums)
+        made.width, made.extras, made.n = self.width, self.extras, self.n
+        made.values = self.values * factor
+        made.counts, made.rewards = self.counts * factor, self.rewards * factor
+        return made
+
     def parts(self, rows: Ints | None = None) -> Iterator[tuple[Ints, Part]]:
         """Artworks (all, or these) in parts of bounded size: their indices and their sums."""
         rows = np.arange(len(self)) if rows is None else rows

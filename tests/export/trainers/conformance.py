@@ -62,6 +62,8 @@ def rows(count: int, seed: int = 5, *, but: tuple[str, str] = ("eight", "crowd")
         "weight": rng.integers(1, 4, count).astype(np.float64),
         "propensity": np.full(count, 0.25),
         "time": START + rng.integers(0, 20 * 86_400_000, count),
+        "slot_row": rng.integers(0, 6, count),
+        "slot_column": rng.integers(0, 6, count),
     }
 
 
