@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a tower is trained by gradients: the settings, and what is known without torch."""
+"""A tower trained by gradients: the settings, and what is done without torch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError
 from ..schema import FeatureSchema
-from ..tower import Activation, Layer
+from ..tower import MAX_LAYERS, MAX_OUTPUTS, Activation, Layer
 from .constant import constant_bias
 from .lift import without_torch
 from .random_tower import layer, standardise
@@ -41,19 +41,25 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class Training:
-    """Settings of training by gradients (AdamW: Loshchilov, Hutter 2019).
+class GradientTower:
+    """Layers of `hidden` outputs and one of k, trained by torch (AdamW: Loshchilov, Hutter 2019).
 
-    activation: of the layers, `relu` or `tanh`. loss: `squared`, or `logistic` for rewards from 0
-    to 1; of the logged artwork's score alone, times the row's weight. epochs: most passes over the
-    rows, refit_epochs where training starts at a tower. held_out: share of the clusters (rows,
-    where there is no column `cluster`) that is not trained on and says when to stop: after
-    `patience` epochs without a new best; the best epoch's layers are kept. learning_rate falls to 0
-    over the epochs (half a cosine). threads: of torch, while it trains; None leaves what the host
-    has set. progress is called after every epoch; where cancel returns true, training ends there
-    and what was best so far is kept.
+    Needs `pip install edgeart-export[neural]`. Trained is a network of the layers and an output for
+    each artwork, on the loss of the logged artwork's output alone, times the row's weight; inputs
+    are standardised, which is folded into the first layer.
+
+    hidden, k: 1 to 1,024 each, k to 1,023. activation: `relu` or `tanh`. loss: `squared`; or
+    `logistic`, for rewards from 0 to 1. epochs: most passes over the rows, refit_epochs where
+    training starts at a tower; learning_rate falls to 0 over them (half a cosine). held_out: share
+    of the clusters (rows, where there is no column `cluster`) that is not trained on and says when
+    to stop: after `patience` epochs without a new best. The best epoch's layers are kept. threads:
+    of torch, while it trains; None leaves what the host has set. progress is called after every
+    epoch; where cancel returns true, training ends there and what was best so far is kept. seed:
+    the same seed, rows and threads give the same layers on the same machine.
     """
 
+    hidden: tuple[int, ...] = (128,)
+    k: int = 32
     activation: Literal["relu", "tanh"] = "relu"
     loss: Literal["squared", "logistic"] = "squared"
     epochs: int = 40
@@ -64,25 +70,81 @@ class Training:
     weight_decay: float = 1e-2
     batch_size: int = 256
     threads: int | None = None
+    seed: int = 0
     progress: Callable[[Epoch], None] | None = None
     cancel: Callable[[], bool] | None = None
+    l2: ClassVar[float] = 1.0
 
     def __post_init__(self) -> None:
-        if self.activation not in ("relu", "tanh"):
-            raise DataError(f"activation must be 'relu' or 'tanh', not {self.activation!r}")
-        if self.loss not in ("squared", "logistic"):
-            raise DataError(f"loss must be 'squared' or 'logistic', not {self.loss!r}")
-        for name in ("epochs", "refit_epochs", "patience", "batch_size"):
-            if type(getattr(self, name)) is not int or getattr(self, name) < 1:
-                raise DataError(f"{name} must be an int above 0, not {getattr(self, name)!r}")
-        if self.threads is not None and (type(self.threads) is not int or self.threads < 1):
-            raise DataError(f"threads must be None or an int above 0, not {self.threads!r}")
-        if not 0 <= self.held_out < 1:
-            raise DataError(f"held_out must be 0 to below 1, not {self.held_out!r}")
-        if not 0 < self.learning_rate < 1e3:
-            raise DataError(f"learning_rate must be above 0, not {self.learning_rate!r}")
-        if not 0 <= self.weight_decay < 1e3:
-            raise DataError(f"weight_decay must be 0 or more, not {self.weight_decay!r}")
+        object.__setattr__(self, "hidden", tuple(self.hidden))
+        if len(self.hidden) >= MAX_LAYERS:
+            raise DataError(f"{len(self.hidden)} hidden layers; at most {MAX_LAYERS - 1} fit")
+        for name, most in (("hidden", MAX_OUTPUTS), ("k", MAX_OUTPUTS - 1)):
+            widths = self.hidden if name == "hidden" else (self.k,)
+            if any(type(width) is not int or not 1 <= width <= most for width in widths):
+                raise DataError(f"{name} must be ints from 1 to {most}, not {getattr(self, name)}")
+        for name, allowed in (("activation", ("relu", "tanh")), ("loss", ("squared", "logistic"))):
+            if getattr(self, name) not in allowed:
+                raise DataError(f"{name} must be one of {allowed}, not {getattr(self, name)!r}")
+        for name in ("epochs", "refit_epochs", "patience", "batch_size", "threads"):
+            value = getattr(self, name)
+            if (value is not None or name != "threads") and (type(value) is not int or value < 1):
+                raise DataError(f"{name} must be an int above 0, not {value!r}")
+        ranges = {"held_out": (0, 0.9), "learning_rate": (1e-9, 1e3), "weight_decay": (0, 1e3)}
+        for name, (low, high) in ranges.items():
+            if not low <= getattr(self, name) <= high:
+                raise DataError(f"{name} must be {low:g} to {high:g}, not {getattr(self, name)!r}")
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Outputs of the layers, without the constant."""
+        return (*self.hidden, self.k)
+
+    def learn(
+        self,
+        schema: FeatureSchema,
+        rows: Rows,
+        artworks: int,
+        start: tuple[Sequence[Layer], Floats] | None = None,
+    ) -> tuple[tuple[Layer, ...], Floats]:
+        """A tower trained on rows (n ≥ 1), and the network's output layer as rows for it.
+
+        start: a tower that this made, and rows [R, k + 1] for it. Returns layers, the last with an
+        output that is always 1 behind its own, and float64 [R, k + 1], 0 for artworks that were not
+        shown and where the loss is logistic (log-odds are no rewards). Raises ImportError without
+        torch, DataError where training diverges.
+        """
+        try:
+            from .gradient_torch import train  # noqa: PLC0415 - torch takes seconds to import
+        except ModuleNotFoundError as error:
+            raise without_torch("a tower trained by gradients", error) from error
+        outside = (rows.reward < 0) | (rows.reward > 1)
+        if self.loss == "logistic" and outside.any():
+            raise DataError(
+                f"a reward of {rows.reward[outside][0]:g} has no logistic loss, which is for "
+                f"rewards from 0 to 1: use the squared loss"
+            )
+        centre, factor = standardise(schema, rows.vectors)
+        mean, size = _scale(rows) if self.loss == "squared" else (0.0, 1.0)
+        task = Task(
+            x=((rows.vectors - centre) * factor).astype(np.float32),
+            row=rows.row,
+            reward=((rows.reward - mean) / size).astype(np.float32),
+            weight=(rows.weight / rows.weight.mean()).astype(np.float32),
+            held=held_out(rows, self.held_out, self.seed),
+            artworks=artworks,
+            start=None,
+        )
+        if start is not None:
+            begin = _start(start, artworks, self, (centre, factor), (mean, size))
+            task = replace(task, start=begin)
+        layers, (output, offset) = train(task, self)
+        prior = np.zeros((artworks, self.k + 1))
+        if self.loss == "squared":
+            shown = np.unique(rows.row)
+            prior[shown, :-1] = size * output[shown]
+            prior[shown, -1] = mean + size * offset[shown]
+        return _folded(layers, self.activation, centre, factor), prior
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +152,8 @@ class Task:
     """What torch is given: n rows of standardised contexts, and where to start.
 
     x: float32 [n, width]. row: int64 [n]. reward, weight: float32 [n], rewards of mean 0 and
-    variance 1 where the loss is squared. held: bool [n], not trained on. widths: outputs of the
-    layers. start: layers for standardised contexts; None: drawn.
+    variance 1 where the loss is squared. held: bool [n], not trained on. start: layers for
+    standardised contexts; None: drawn.
     """
 
     x: npt.NDArray[np.float32]
@@ -100,9 +162,7 @@ class Task:
     weight: npt.NDArray[np.float32]
     held: npt.NDArray[np.bool_]
     artworks: int
-    widths: tuple[int, ...]
     start: Start | None
-    seed: int
 
 
 def held_out(rows: Rows, share: float, seed: int) -> npt.NDArray[np.bool_]:
@@ -120,55 +180,6 @@ def held_out(rows: Rows, share: float, seed: int) -> npt.NDArray[np.bool_]:
     chosen = np.zeros(len(members), dtype=bool)
     chosen[np.random.default_rng(seed).permutation(len(members))[:count]] = True
     return np.asarray(chosen[which])
-
-
-def learn(
-    schema: FeatureSchema,
-    rows: Rows,
-    artworks: int,
-    widths: Sequence[int],
-    training: Training,
-    *,
-    seed: int,
-    start: tuple[Sequence[Layer], Floats] | None = None,
-) -> tuple[tuple[Layer, ...], Floats]:
-    """A tower trained on rows (n ≥ 1), and the network's output layer as rows for its outputs.
-
-    widths: outputs of the layers. start: a tower that this made, and rows [R, k + 1] for it. Returns layers, the last with an output that is always 1 behind its own, and
-    float64 [R, k + 1], 0 for artworks that were not shown and where the loss is logistic (log-odds
-    are no rewards). Raises ImportError without torch, DataError where training diverges.
-    """
-    try:
-        from .gradient_torch import train  # noqa: PLC0415 - torch takes seconds to import
-    except ModuleNotFoundError as error:
-        raise without_torch("a tower trained by gradients", error) from error
-    if training.loss == "logistic" and not ((rows.reward >= 0) & (rows.reward <= 1)).all():
-        bad = int(np.argmax((rows.reward < 0) | (rows.reward > 1)))
-        raise DataError(
-            f"row {bad}: reward {rows.reward[bad]:g} has no logistic loss; it needs 0 to 1"
-        )
-    centre, factor = standardise(schema, rows.vectors)
-    mean, size = _scale(rows) if training.loss == "squared" else (0.0, 1.0)
-    task = Task(
-        x=((rows.vectors - centre) * factor).astype(np.float32),
-        row=rows.row,
-        reward=((rows.reward - mean) / size).astype(np.float32),
-        weight=(rows.weight / rows.weight.mean()).astype(np.float32),
-        held=held_out(rows, training.held_out, seed),
-        artworks=artworks,
-        widths=tuple(widths),
-        start=None,
-        seed=seed,
-    )
-    if start is not None:
-        task = replace(task, start=_start(start, task, training, (centre, factor), (mean, size)))
-    layers, (output, offset) = train(task, training)
-    prior = np.zeros((artworks, widths[-1] + 1))
-    if training.loss == "squared":
-        shown = np.unique(rows.row)
-        prior[shown, :-1] = size * output[shown]
-        prior[shown, -1] = mean + size * offset[shown]
-    return _folded(layers, training.activation, centre, factor), prior
 
 
 def _scale(rows: Rows) -> tuple[float, float]:
@@ -195,8 +206,8 @@ def _folded(
 
 def _start(
     start: tuple[Sequence[Layer], Floats],
-    task: Task,
-    training: Training,
+    artworks: int,
+    training: GradientTower,
     slots: tuple[Floats, Floats],
     rewards: tuple[float, float],
 ) -> Start | None:
@@ -206,8 +217,8 @@ def _start(
     """
     tower, output = start
     if [(layer.outputs, layer.activation) for layer in tower] != [
-        (width + (i == len(task.widths) - 1), training.activation)
-        for i, width in enumerate(task.widths)
+        (width + (i == len(training.widths) - 1), training.activation)
+        for i, width in enumerate(training.widths)
     ]:
         return None
     layers = [(x.weights.astype(np.float64), x.bias.astype(np.float64)) for x in tower]
@@ -217,7 +228,7 @@ def _start(
     inverse = np.where(used, 1 / np.where(used, factor, 1.0), 0.0)
     layers[0] = weights * inverse[:, None], bias + centre @ weights
     if training.loss == "logistic":
-        return layers, (np.zeros((task.artworks, task.widths[-1])), np.zeros(task.artworks))
+        return layers, (np.zeros((artworks, training.k)), np.zeros(artworks))
     mean, size = rewards
     known = output.any(axis=1)
     offset = np.where(known, (output[:, -1] - mean) / size, 0.0)

@@ -12,12 +12,12 @@ import torch
 from torch.nn import functional
 
 from ..errors import DataError
-from .gradient import Epoch, Linear, Task, Training
+from .gradient import Epoch, GradientTower, Linear, Task
 
 _GROUP = 65_536  # rows at a time where only the loss is wanted
 
 
-def train(task: Task, training: Training) -> tuple[list[Linear], Linear]:
+def train(task: Task, training: GradientTower) -> tuple[list[Linear], Linear]:
     """The trained layers, and the output layer: weights [R, k] and bias [R], all float64."""
     with _threads(training.threads), torch.enable_grad():
         return _Run(task, training).result()
@@ -39,9 +39,9 @@ def _threads(count: int | None) -> Iterator[None]:
 class _Run:
     """One training. All chance comes from a generator of its own, none from torch's global one."""
 
-    def __init__(self, task: Task, training: Training) -> None:
+    def __init__(self, task: Task, training: GradientTower) -> None:
         self._training = training
-        self._chance = torch.Generator().manual_seed(task.seed)
+        self._chance = torch.Generator().manual_seed(training.seed)
         self._activation = torch.relu if training.activation == "relu" else torch.tanh
         kept = np.flatnonzero(~task.held)
         self._parts = [self._tensors(task, kept), self._tensors(task, np.flatnonzero(task.held))]
@@ -58,7 +58,7 @@ class _Run:
         found = []
         gain = math.sqrt(2.0) if self._training.activation == "relu" else 1.0
         inputs = task.x.shape[1]
-        for outputs in task.widths:
+        for outputs in self._training.widths:
             weights = torch.randn(inputs, outputs, generator=self._chance)
             found += [weights * (gain / math.sqrt(inputs)), torch.zeros(outputs)]
             inputs = outputs
@@ -107,10 +107,10 @@ class _Run:
         for epoch in range(1, self._epochs + 1):
             total = 0.0
             order = torch.randperm(count, generator=self._chance)
-            for rows in order.split(training.batch_size):
+            for rows in torch.split(order, training.batch_size):
                 loss = self._loss(part, rows)
                 optimizer.zero_grad()
-                (loss / len(rows)).backward()
+                torch.autograd.backward(loss / len(rows))
                 optimizer.step()
                 schedule.step()
                 total += float(loss.detach())

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,45 +15,35 @@ from ..explorers import Explorer, Thompson
 from ..log import Log, row_index
 from ..model import PolicyModel, check_titles
 from ..schema import FeatureSchema, Vector
-from ..tower import MAX_OUTPUTS, Layer, check_tower, forward
+from ..tower import Layer, check_tower, forward
 from .batch import Batch
 from .constant import with_constant
-from .gradient import Training, learn
+from .gradient import GradientTower
 from .linear import LinearTrainer
-from .random_tower import random_tower
+from .random_tower import RandomTower
 from .rows import Names, Rows, read_rows
 
 Floats = npt.NDArray[np.float64]
-Method = Literal["gradient", "random"]
-
-_HIDDEN: dict[Method, tuple[int, ...]] = {"gradient": (128,), "random": (1024,)}
-_K: dict[Method, int] = {"gradient": 32, "random": 128}
-_L2: dict[Method, float] = {"gradient": 1.0, "random": 0.1}
 
 
 class NeuralLinearTrainer:
     """A tower, and on its outputs the heads of a LinearTrainer: a ridge an artwork, exact.
 
-    Source: Riquelme, Tucker, Snoek 2018, *Deep Bayesian bandits showdown* (neural-linear). The
-    tower is learned once, by `fit` or the first `partial_fit`, or given:
+    Source: Riquelme, Tucker, Snoek 2018, *Deep Bayesian bandits showdown* (neural-linear).
 
-    * method `gradient` (needs `pip install edgeart-export[neural]`): layers of `hidden` outputs and
-      one of k, relu or tanh, trained by torch on the loss of the logged artwork alone, see
-      `Training`. The heads are a ridge about the network's own last layer.
-    * method `random`: one layer of `hidden` random relu units and the k directions in which they
-      vary, see `random_tower`; nothing is trained but the heads. Hardly slower than a
-      LinearTrainer, and as good up to some ten thousands of rows for few artworks (docs/neural.md).
-    * `tower`: layers of somebody else, see `from_onnx` and `from_torch`. An output that is always
-      1, the heads' intercept, is added where the last is none; so k is its outputs, and one.
+    tower: how it is come by. A `GradientTower` is trained by torch; the heads are then a ridge
+      about the network's own output layer. A `RandomTower` is drawn, hardly slower than a
+      LinearTrainer, and as good where artworks are few (docs/neural.md has figures). Layers are
+      somebody else's, see `from_onnx` and `from_torch`; an output that is always 1, the heads'
+      intercept, is added where the last is none.
+    l2: λ of the heads, a number or `auto`; None: 1 for a GradientTower, 0.1 for any other.
+    half_life, slots: as LinearTrainer has them.
 
-    Once there is a tower, partial_fit leaves it as it is, and what LinearTrainer promises holds:
-    any split of the rows gives the same heads, and merge (of trainers with one tower, such as
-    copies of one, or all given it) is associative. `refit` learns the tower anew, starting at the
-    present one, and the heads from the same batch; whoever calls it keeps the rows.
-
-    l2: λ of the heads. half_life and slots: as LinearTrainer has them. seed: the same seed and rows
-    give the same tower on the same machine. Raises DataError for what it cannot use, ModelError for
-    a tower that is none.
+    `fit` or the first `partial_fit` learns the tower, unless layers were given. From then on
+    partial_fit leaves it as it is, and what LinearTrainer promises holds: any split of the rows
+    gives the same heads, and merge, of trainers with one tower, is associative. `refit` learns
+    the tower anew, starting at the present one, and the heads from the same batch; whoever calls
+    it keeps the rows. Raises DataError for what it cannot use, ModelError for unusable layers.
     """
 
     def __init__(
@@ -61,39 +51,24 @@ class NeuralLinearTrainer:
         schema: FeatureSchema,
         titles: Mapping[str, Sequence[str]],
         *,
-        tower: Sequence[Layer] | None = None,
-        method: Method = "gradient",
-        hidden: Sequence[int] | None = None,
-        k: int | None = None,
-        training: Training | None = None,
-        l2: float | None = None,
+        tower: GradientTower | RandomTower | Sequence[Layer] | None = None,
+        l2: float | Literal["auto"] | None = None,
         half_life: timedelta | None = None,
         slots: tuple[int, int] | None = None,
-        seed: int = 0,
     ) -> None:
-        if method not in get_args(Method):
-            raise DataError(f"method must be 'gradient' or 'random', not {method!r}")
         self.schema = schema
         self.titles: dict[str, tuple[str, ...]] = check_titles(titles)
-        self.method: Method = method
-        self.hidden = tuple(_HIDDEN[method] if hidden is None else hidden)
-        self.k = _K[method] if k is None else k
-        self._check_widths()
-        self.training = training or Training()
-        self.l2 = _L2[method] if l2 is None else l2
-        self.half_life, self.slots, self.seed = half_life, slots, seed
+        self._learner: GradientTower | RandomTower | None = None
+        self._given: tuple[Layer, ...] | None = None
+        if tower is None or isinstance(tower, GradientTower | RandomTower):
+            self._learner = GradientTower() if tower is None else tower
+        else:
+            self._given = with_constant(check_tower(tower, schema.width))
+        usual = RandomTower.l2 if self._learner is None else self._learner.l2
+        self.l2: float | Literal["auto"] = usual if l2 is None else l2
+        self.half_life, self.slots = half_life, slots
         self._names = Names(self.titles)
-        self._given = None if tower is None else with_constant(check_tower(tower, schema.width))
         self._reset()
-
-    def _check_widths(self) -> None:
-        widths = (*self.hidden, self.k)
-        if any(type(width) is not int or not 1 <= width < MAX_OUTPUTS + 1 for width in widths):
-            raise DataError(f"hidden and k must be 1 to {MAX_OUTPUTS}, not {widths}")
-        if self.k > MAX_OUTPUTS - 1:
-            raise DataError(f"k must be at most {MAX_OUTPUTS - 1}: one output is the intercept")
-        if self.method == "random" and len(self.hidden) != 1:
-            raise DataError(f"a random tower has one hidden layer, not {len(self.hidden)}")
 
     def _heads(self, tower: Sequence[Layer]) -> LinearTrainer:
         inner = FeatureSchema([Vector("u", tower[-1].outputs - 1)] if tower else [])
@@ -183,7 +158,7 @@ class NeuralLinearTrainer:
         elif tower[-1].activation != "tanh":
             # Outputs of one size, because i8 rows share one step over all of u. By powers of two,
             # which round nothing: scores and variances stay the same.
-            size = _sizes(variance, self.heads.counts, self.l2)
+            size = _sizes(self.heads)
             last, scale = tower[-1], (1 / size).astype(np.float32)
             scaled = Layer(last.weights * scale, last.bias * scale, last.activation, last.rows)
             tower = (*tower[:-1], scaled)
@@ -206,12 +181,14 @@ class NeuralLinearTrainer:
         needs += ["slot_row", "slot_column"] if self.slots else []
         return read_rows(batch, self.schema, self.titles, needs=needs)
 
-    def _learn(self, rows: Rows, start: tuple[tuple[Layer, ...], Floats] | None = None) -> NeuralLinearTrainer:
+    def _learn(
+        self, rows: Rows, start: tuple[tuple[Layer, ...], Floats] | None = None
+    ) -> NeuralLinearTrainer:
         if not self.tower:
             usable = rows.take(rows.new & (rows.weight > 0))
-            if not len(usable):
+            if not len(usable) or self._learner is None:
                 return self
-            self._set(*self._learned(usable, start))
+            self._set(*self._learner.learn(self.schema, usable, len(self.prior), start))
         if len(rows):
             u = self._u(rows.vectors)
             # The heads learn what the network's own output layer leaves: a ridge about it.
@@ -219,37 +196,17 @@ class NeuralLinearTrainer:
             self.heads.partial_fit(self._names.batch(rows, u, expected))
         return self
 
-    def _learned(
-        self, rows: Rows, start: tuple[tuple[Layer, ...], Floats] | None
-    ) -> tuple[tuple[Layer, ...], Floats]:
-        """A tower for these rows, and what its heads are a ridge about."""
-        artworks = len(self.prior)
-        if self.method == "gradient":
-            widths = (*self.hidden, self.k)
-            return learn(
-                self.schema, rows, artworks, widths, self.training, seed=self.seed, start=start
-            )
-        tower = random_tower(
-            self.schema, rows.vectors, units=self.hidden[0], k=self.k, seed=self.seed
-        )
-        return tower, np.zeros((artworks, tower[-1].outputs))
-
     def _u(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The tower's outputs, [n, k], rounded to what the heads' sums are made of."""
         return forward(self.tower, vectors.astype(np.float64)).astype(np.float32)
 
 
-def _sizes(variance: Floats, counts: Floats, l2: float) -> Floats:
-    """The power of two nearest to the root mean square of each output of the tower: [k].
-
-    Read off the heads' precisions: that of the last output, always 1, is an artwork's count + λ,
-    which makes σ² known, and with it Σω·u² of every output.
-    """
-    total = float(counts.sum())
+def _sizes(heads: LinearTrainer) -> Floats:
+    """The power of two nearest to the root mean square of each output of the tower: [k]."""
+    total, solved = float(heads.counts.sum()), heads.solved[0]
     if not total > 0:
-        return np.ones(variance.shape[1])
-    precision = (counts[:, None] + l2) * variance[:, -1:] / variance
-    squares = np.maximum((precision - l2).sum(axis=0), 0) / total
+        return np.ones(len(solved.l2))
+    squares = np.maximum((solved.precision - solved.l2).sum(axis=0), 0) / total
     return np.asarray(np.exp2(np.round(0.5 * np.log2(np.clip(squares, 2.0**-24, 2.0**24)))))
 
 

@@ -81,9 +81,7 @@ def read_rows(
     for name, kind in (("propensity", np.float64), ("cluster", np.int64)):
         if given.get(name) is not None:
             more[name] = _numbers(name, given[name], kind, len(columns))
-    return Rows(
-        columns.vectors[columns.context], columns.row, columns.reward, columns.weight, more
-    )
+    return Rows(columns.vectors[columns.context], columns.row, columns.reward, columns.weight, more)
 
 
 def _numbers(name: str, column: Any, kind: type, count: int) -> npt.NDArray[Any]:
@@ -91,7 +89,7 @@ def _numbers(name: str, column: Any, kind: type, count: int) -> npt.NDArray[Any]
         if column.null_count:
             raise DataError(f"{name} must be one number a row; {column.null_count} are null")
         column = column.to_numpy()
-    found = np.asarray(column, dtype=kind)
+    found: npt.NDArray[Any] = np.asarray(column, dtype=kind)
     if found.shape != (count,):
         raise DataError(f"{name} has shape {found.shape}; one a row is needed: {count}")
     return found
