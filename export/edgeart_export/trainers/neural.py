@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Literal
@@ -16,10 +17,12 @@ from ..log import Log, row_index
 from ..model import PolicyModel, check_titles
 from ..schema import FeatureSchema, Vector
 from ..tower import Layer, check_tower, forward
+from . import neural_state
 from .batch import Batch
 from .constant import with_constant
 from .gradient import GradientTower
 from .linear import LinearTrainer
+from .neural_state import Saved
 from .random_tower import RandomTower
 from .rows import Names, Rows, read_rows
 
@@ -175,6 +178,30 @@ class NeuralLinearTrainer:
             explorer=Thompson() if explorer is None else explorer,
             meta=meta or {},
         )
+
+    def save_state(self, path: str | os.PathLike[str]) -> None:
+        """Writes tower and heads to one Parquet file (`trainers.neural_state`). Raises OSError."""
+        learner = None if self._given else self._learner
+        neural_state.save(path, self.heads, Saved(self.schema, self.tower, self.prior, learner))
+
+    @classmethod
+    def load_state(cls, path: str | os.PathLike[str]) -> NeuralLinearTrainer:
+        """The trainer that `save_state` wrote, equal to the bit. Raises DataError, OSError.
+
+        Functions, such as a GradientTower's `progress`, are not kept.
+        """
+        heads, saved = neural_state.load(path)
+        made = cls(
+            saved.schema,
+            heads.titles,
+            tower=saved.tower if saved.learner is None else saved.learner,
+            l2=heads.l2,
+            half_life=heads.half_life,
+            slots=heads.slots,
+        )
+        made._set(saved.tower, saved.prior)
+        made.heads = heads
+        return made
 
     def _read(self, batch: Batch | Log) -> Rows:
         needs = ["time"] if self.half_life else []
