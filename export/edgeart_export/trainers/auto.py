@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -16,7 +17,7 @@ from . import heads
 from .batch import Batch
 from .linear import LinearTrainer
 from .neural import NeuralLinearTrainer
-from .progress import HEAVIEST, Progress
+from .progress import Progress
 from .random_tower import RandomTower
 from .rows import Names, Rows, joined, read_rows
 
@@ -102,8 +103,12 @@ class AutoTrainer:
         meta: Mapping[str, str] | None = None,
     ) -> PolicyModel:
         """The chosen candidate's model. None explorer: Thompson(0.3). Raises ModelError."""
-        chosen: LinearTrainer | NeuralLinearTrainer = self.towers.get(self.choice, self.linear)
-        return chosen.to_model(name, sequence, explorer or Thompson(SCALE), meta)
+        choice = self.choice
+        chosen: LinearTrainer | NeuralLinearTrainer = self.towers.get(choice, self.linear)
+        noise = chosen.noise()
+        error = max(self.progress.errors()[choice], noise)
+        scale = SCALE * math.sqrt(error / noise) if noise > 0 else SCALE
+        return chosen.to_model(name, sequence, explorer or Thompson(min(scale, 100.0)), meta)
 
     def best_fixed(self) -> dict[str, str]:
         """Per title the artwork of the best mean reward (0 for one never shown): no context."""
@@ -135,8 +140,8 @@ class AutoTrainer:
         for name, trainer in self.towers.items():
             predicted[name] = trainer.predict(rows.vectors, rows.row)
         chance = rows.more.get("propensity", np.ones(len(rows)))
-        weight = rows.weight * np.minimum(1 / chance, HEAVIEST)
-        self.progress.add(self._title[rows.row], weight, rows.reward, predicted)
+        title = self._title[rows.row]
+        self.progress.add(title, rows.reward, predicted, rows.weight, chance)
 
     def _add(self, rows: Rows) -> None:
         """Lets all candidates learn rows."""

@@ -53,7 +53,8 @@ class GradientTower:
     training starts at a tower; learning_rate falls to 0 over them (half a cosine). held_out: share
     of the clusters (rows, where there is no column `cluster`) that is not trained on and says when
     to stop: after `patience` epochs without a new best. The best epoch's layers are kept. threads:
-    of torch, while it trains; None leaves what the host has set. progress is called after every
+    of torch while it trains, after which they are as before; layers as small as these are trained
+    fastest by one; None leaves what the host has set. progress is called after every
     epoch; where cancel returns true, training ends there and what was best so far is kept. seed:
     the same seed, rows and threads give the same layers on the same machine.
     """
@@ -68,8 +69,8 @@ class GradientTower:
     held_out: float = 0.1
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
-    batch_size: int = 256
-    threads: int | None = None
+    batch_size: int = 128
+    threads: int | None = 1
     seed: int = 0
     progress: Callable[[Epoch], None] | None = None
     cancel: Callable[[], bool] | None = None

@@ -74,7 +74,8 @@ class NeuralLinearTrainer:
         self._reset()
 
     def _heads(self, tower: Sequence[Layer]) -> LinearTrainer:
-        inner = FeatureSchema([Vector("u", tower[-1].outputs - 1)] if tower else [])
+        inputs = tower[-1].outputs - 1 if tower else 0
+        inner = FeatureSchema([Vector("u", inputs)] if inputs else [])
         return LinearTrainer(
             inner, self.titles, l2=self.l2, half_life=self.half_life, slots=self.slots
         )
@@ -136,6 +137,10 @@ class NeuralLinearTrainer:
     def solve(self) -> Floats:
         """The weights of the heads: float64 [R, k]."""
         return self.prior + self.heads.solve()
+
+    def noise(self) -> float:
+        """σ²: the weighted squared residuals of all artworks over their degrees of freedom."""
+        return self.heads.noise()
 
     def to_model(
         self,

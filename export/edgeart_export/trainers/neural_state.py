@@ -104,7 +104,7 @@ def _packed(array: npt.NDArray[Any]) -> str:
 
 def _unpacked(text: str, kind: str) -> npt.NDArray[Any]:
     array: npt.NDArray[Any] = np.frombuffer(base64.b64decode(text, validate=True), dtype=kind)
-    return array.copy()
+    return np.array(array)
 
 
 def _layer(layer: Layer) -> dict[str, object]:

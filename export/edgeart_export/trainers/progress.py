@@ -35,13 +35,20 @@ class Progress:
 
     def __init__(self, titles: int, candidates: tuple[str, ...]) -> None:
         self._titles, self.candidates = titles, candidates
-        self._parts: list[tuple[float, Floats, Floats]] = []
+        self._parts: list[tuple[float, Floats, Floats, Floats]] = []
 
     def add(
-        self, title: Ints, weight: Floats, reward: Floats, predicted: Mapping[str, Floats]
+        self,
+        title: Ints,
+        reward: Floats,
+        predicted: Mapping[str, Floats],
+        weight: Floats,
+        propensity: Floats,
     ) -> None:
-        """One part: titles, weights, rewards [n] and what each candidate had predicted [n]."""
+        """One part: n titles, rewards, what each candidate had predicted, weights, propensities."""
         scores = np.stack([predicted[name] for name in self.candidates])
+        errors = np.append((scores - reward) ** 2 @ weight, weight.sum())
+        weight = weight * np.minimum(1 / propensity, HEAVIEST)
         both = np.concatenate([np.ones((1, len(reward))), reward[None], scores])
         sums = np.zeros((len(both), self._titles))
         for i, values in enumerate(both * weight):
@@ -53,27 +60,41 @@ class Progress:
                 (scores * reward) @ weight,
             ]
         )
-        self._parts.append((float(len(reward)), sums, squares))
+        self._parts.append((float(len(reward)), sums, squares, errors))
         if len(self._parts) >= 2 * _MOST:
             self._parts = [
-                (a[0] + b[0], a[1] + b[1], a[2] + b[2])
+                (a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3])
                 for a, b in zip(self._parts[::2], self._parts[1::2], strict=True)
             ]
 
     @property
     def rows(self) -> int:
         """How many rows were predicted before they were learned."""
-        return int(sum(count for count, _, _ in self._parts))
+        return int(sum(count for count, *_ in self._parts))
+
+    def _later(self) -> tuple[Floats, Floats, Floats]:
+        """The sums of the later half."""
+        half, count = self.rows / 2, 0.0
+        sums = np.zeros((len(self.candidates) + 2, self._titles))
+        squares, errors = np.zeros((3, len(self.candidates))), np.zeros(len(self.candidates) + 1)
+        for rows, part, square, error in reversed(self._parts):
+            if count >= half:
+                break
+            count, sums = count + rows, sums + part
+            squares, errors = squares + square, errors + error
+        return sums, squares, errors
+
+    def errors(self) -> dict[str, float]:
+        """The mean squared error of every candidate's predictions, rows by their weights alone."""
+        *errors, weight = self._later()[2].tolist()
+        return {
+            name: error / max(weight, 1e-300)
+            for name, error in zip(self.candidates, errors, strict=True)
+        }
 
     def explained(self) -> dict[str, float]:
         """The statistic of every candidate, 0 to 1."""
-        half, count = self.rows / 2, 0.0
-        sums = np.zeros((len(self.candidates) + 2, self._titles))
-        squares = np.zeros((3, len(self.candidates)))
-        for rows, part, square in reversed(self._parts):
-            if count >= half:
-                break
-            count, sums, squares = count + rows, sums + part, squares + square
+        sums, squares, _ = self._later()
         weight, reward, scores = np.maximum(sums[0], 1e-300), sums[1], sums[2:]
         of_rewards = squares[0] - (reward**2 / weight).sum()
         of_scores = squares[1] - (scores**2 / weight).sum(axis=1)

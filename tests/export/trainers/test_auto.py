@@ -72,6 +72,16 @@ def test_linear_is_chosen_where_the_truth_is_linear() -> None:
     assert not trainer.to_model("p", 1).tower
 
 
+def test_exploration_is_as_wide_as_predictions_were_wrong() -> None:
+    """Residuals of rows that were learned say too little of that, where slots are many."""
+    trainer = trained(linear=False, parts=2)
+    chosen = trainer.towers[trainer.choice]
+    error = trainer.progress.errors()[trainer.choice]
+    assert error > chosen.noise()
+    scale = auto.SCALE * (error / chosen.noise()) ** 0.5
+    assert trainer.to_model("p", 1).explorer == Thompson(scale)
+
+
 def test_before_anything_was_predicted_it_is_linear() -> None:
     trainer = AutoTrainer(SCHEMA, TITLES)
     assert trainer.scores == {"linear": 0.0, "tower": 0.0, "smooth": 0.0}

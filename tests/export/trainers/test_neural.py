@@ -269,3 +269,9 @@ def test_a_trainer_without_a_tower_keeps_how_it_would_come_by_one(tmp_path: Path
     back = NeuralLinearTrainer.load_state(tmp_path / "s").fit(rows(30))
     fresh = NeuralLinearTrainer(SCHEMA, TITLES, tower=learner).fit(rows(30))
     assert bundle_bytes(back.to_model("p", 1)) == bundle_bytes(fresh.to_model("p", 1))
+
+
+def test_where_no_slot_varies_only_the_level_is_learned() -> None:
+    trainer = NeuralLinearTrainer(SCHEMA, TITLES, tower=RandomTower(units=32, k=4)).fit(rows(1))
+    assert [layer.outputs for layer in trainer.tower] == [32, 1]
+    bundle_bytes(trainer.to_model("p", 1))

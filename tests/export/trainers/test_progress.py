@@ -9,18 +9,23 @@ import pytest
 from edgeart_export.trainers.progress import Progress
 
 
-def part(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+Part = tuple[np.ndarray, np.ndarray, dict[str, np.ndarray], np.ndarray, np.ndarray]
+
+
+def part(count: int, seed: int) -> Part:
+    """Titles, rewards, predictions, weights, propensities."""
     rng = np.random.default_rng(seed)
     title = rng.integers(0, 3, count)
     reward = rng.random(count) + title
     one, two = reward + rng.normal(size=count), rng.normal(size=count)
-    return title, rng.integers(1, 4, count) * 1.0, reward, {"one": one, "two": two}
+    weight = rng.integers(1, 4, count) * 1.0
+    return title, reward, {"one": one, "two": two}, weight, np.full(count, 0.25)
 
 
 def test_it_is_the_squared_correlation_within_titles() -> None:
     progress = Progress(3, ("one", "two"))
-    title, weight, reward, predicted = part(500, 1)
-    progress.add(title, weight, reward, predicted)
+    title, reward, predicted, weight, chance = part(500, 1)
+    progress.add(title, reward, predicted, weight, chance)
     repeated = np.repeat(np.arange(500), weight.astype(int))
     for name, found in progress.explained().items():
         r, s = reward[repeated].copy(), predicted[name][repeated].copy()
@@ -35,10 +40,10 @@ def test_it_is_the_squared_correlation_within_titles() -> None:
 
 def test_how_far_predictions_are_shrunk_does_not_matter_but_their_sign_does() -> None:
     progress = Progress(3, ("as it is", "shrunk", "turned"))
-    title, weight, reward, predicted = part(300, 2)
+    title, reward, predicted, weight, chance = part(300, 2)
     one = predicted["one"]
     scores = {"as it is": one, "shrunk": 7 + 0.01 * one, "turned": -one}
-    progress.add(title, weight, reward, scores)
+    progress.add(title, reward, scores, weight, chance)
     found = progress.explained()
     assert found["as it is"] == pytest.approx(found["shrunk"], rel=1e-6)
     assert found["turned"] == 0.0
@@ -47,21 +52,21 @@ def test_how_far_predictions_are_shrunk_does_not_matter_but_their_sign_does() ->
 def at_once(seeds: range, count: int) -> dict[str, float]:
     """The statistic of these parts added as one."""
     parts = [part(count, seed) for seed in seeds]
-    title, weight, reward = (np.concatenate([p[i] for p in parts]) for i in range(3))
+    title, reward, weight, chance = (np.concatenate([p[i] for p in parts]) for i in (0, 1, 3, 4))
     progress = Progress(3, ("one", "two"))
     names = ("one", "two")
-    predicted = {name: np.concatenate([p[3][name] for p in parts]) for name in names}
-    progress.add(title, weight, reward, predicted)
+    predicted = {name: np.concatenate([p[2][name] for p in parts]) for name in names}
+    progress.add(title, reward, predicted, weight, chance)
     return progress.explained()
 
 
 def test_only_the_later_half_counts() -> None:
     progress = Progress(3, ("one", "two"))
     for seed in range(8):
-        title, weight, reward, predicted = part(100, seed)
+        title, reward, predicted, weight, chance = part(100, seed)
         if seed < 4:
             predicted = {"one": -predicted["one"], "two": reward}
-        progress.add(title, weight, reward, predicted)
+        progress.add(title, reward, predicted, weight, chance)
     assert progress.rows == 800
     assert progress.explained() == pytest.approx(at_once(range(4, 8), 100), rel=1e-9)
 
@@ -79,9 +84,29 @@ def test_what_never_varies_explains_nothing() -> None:
     progress = Progress(1, ("constant",))
     rows = np.zeros(50, dtype=np.int64)
     rewards = np.random.default_rng(1).random(50)
-    progress.add(rows, np.ones(50), rewards, {"constant": np.full(50, 1e6)})
+    one = np.ones(50)
+    progress.add(rows, rewards, {"constant": np.full(50, 1e6)}, one, one)
     assert progress.explained() == {"constant": 0.0}
     same = Progress(1, ("varies",))
-    same.add(rows, np.ones(50), np.full(50, 0.3), {"varies": rewards})
+    same.add(rows, np.full(50, 0.3), {"varies": rewards}, one, one)
     assert same.explained() == {"varies": 0.0}
     assert Progress(1, ("nothing",)).explained() == {"nothing": 0.0}
+
+
+def test_errors_are_mean_squares_by_weight_whatever_the_propensity() -> None:
+    progress = Progress(3, ("one", "two"))
+    title, reward, predicted, weight, _ = part(200, 5)
+    progress.add(title, reward, predicted, weight, np.linspace(0.01, 1, 200))
+    for name, found in progress.errors().items():
+        wanted = np.average((predicted[name] - reward) ** 2, weights=weight)
+        assert found == pytest.approx(wanted, rel=1e-12)
+    assert Progress(1, ("nothing",)).errors() == {"nothing": 0.0}
+
+
+def test_a_rare_choice_counts_as_many_but_no_more_than_ten() -> None:
+    title, reward, predicted, weight, _ = part(200, 5)
+    rare = np.where(np.arange(200) < 50, 0.5, 0.001)
+    one, two = Progress(3, ("one", "two")), Progress(3, ("one", "two"))
+    one.add(title, reward, predicted, weight, rare)
+    two.add(title, reward, predicted, weight * np.where(rare == 0.5, 2.0, 10.0), np.ones(200))
+    assert one.explained() == pytest.approx(two.explained(), rel=1e-12)
