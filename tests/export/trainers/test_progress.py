@@ -8,7 +8,6 @@ import pytest
 
 from edgeart_export.trainers.progress import Progress
 
-
 Part = tuple[np.ndarray, np.ndarray, dict[str, np.ndarray], np.ndarray, np.ndarray]
 
 
