@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,7 @@ import pyarrow as pa
 from ..errors import DataError
 from ..log import Log, row_index
 from ..schema import FeatureSchema
-from .batch import Batch, named, read
+from .batch import Batch, named, numbers, read
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -65,7 +66,9 @@ def read_rows(
     *,
     needs: Sequence[str] = (),
 ) -> Rows:
-    """The rows of a batch, and its column `cluster`, int64, if it has one. Raises DataError.
+    """The rows of a batch, and whose they are, if it has a column `cluster` or `unit_epoch`.
+
+    These are numbers, texts or bytes; rows of one are not independent. Raises DataError.
 
     needs: columns that must be there besides the four.
     """
@@ -78,21 +81,42 @@ def read_rows(
         more["time"] = columns.time
     if columns.slot is not None:
         more["slot_row"], more["slot_column"] = columns.slot.T
-    for name, kind in (("propensity", np.float64), ("cluster", np.int64)):
-        if given.get(name) is not None:
-            more[name] = _numbers(name, given[name], kind, len(columns))
+    if given.get("propensity") is not None:
+        more["propensity"] = _floats("propensity", given["propensity"])
+    own = batch.cluster if isinstance(batch, Log) else None
+    members = given.get("cluster", given.get("unit_epoch", own))
+    if members is not None:
+        more["cluster"] = _clusters(members, len(columns))
     return Rows(columns.vectors[columns.context], columns.row, columns.reward, columns.weight, more)
 
 
-def _numbers(name: str, column: Any, kind: type, count: int) -> npt.NDArray[Any]:
+def _floats(name: str, column: Any) -> Floats:
+    """A column that `read` has checked."""
+    if isinstance(column, pa.Array | pa.ChunkedArray):
+        column = column.to_numpy()
+    return numbers(name, column, np.isfinite, "finite")
+
+
+def _clusters(column: Any, count: int) -> Ints:
+    """Members as int64, the same for the same one in any batch. Raises DataError."""
     if isinstance(column, pa.Array | pa.ChunkedArray):
         if column.null_count:
-            raise DataError(f"{name} must be one number a row; {column.null_count} are null")
-        column = column.to_numpy()
-    found: npt.NDArray[Any] = np.asarray(column, dtype=kind)
-    if found.shape != (count,):
-        raise DataError(f"{name} has shape {found.shape}; one a row is needed: {count}")
-    return found
+            raise DataError(f"cluster is missing in {column.null_count} rows")
+        column = column.to_pylist() if not pa.types.is_integer(column.type) else column.to_numpy()
+    if len(column) != count:
+        raise DataError(f"{len(column)} values of cluster for {count} contexts")
+    found = np.asarray(column)
+    if found.dtype.kind in "iu":
+        return found.astype(np.int64)
+    names = {str(m).encode() if not isinstance(m, bytes) else m for m in column}
+    number = {name: _hash(name) for name in names}
+    return np.array(
+        [number[m if isinstance(m, bytes) else str(m).encode()] for m in column], dtype=np.int64
+    )
+
+
+def _hash(name: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little", signed=True)
 
 
 def joined(parts: Sequence[Rows]) -> Rows:
