@@ -13,6 +13,7 @@ from ..explorers import Explorer, Thompson
 from ..log import Log
 from ..model import PolicyModel, check_titles
 from ..schema import FeatureSchema
+from ..tower import Layer
 from . import heads
 from .batch import Batch
 from .linear import LinearTrainer
@@ -24,26 +25,30 @@ from .rows import Names, Rows, joined, read_rows
 SCALE = 0.3
 """Of Thompson sampling, as factor of the standard deviations; docs/neural.md has the figures."""
 
-POOLED = 10
-"""Titles from which on the linear trainer finds λ and a prior from all of them."""
+LINEAR: dict[str, float | Literal["auto"]] = {"linear": 10.0, "linear-1": 1.0}
+TOWERS: dict[str, float | Literal["auto"]] = {"tower": 0.1, "tower-1": 1.0}
+"""Candidates of one title or few, in the order in which ties are decided, and their λ."""
 
-TOWERS = {"tower": 0.1, "smooth": 1.0}
-"""λ of the heads of each candidate with a tower."""
+POOLED_LINEAR: dict[str, float | Literal["auto"]] = {"linear": "auto", "linear-10": 10.0}
+POOLED_TOWERS: dict[str, float | Literal["auto"]] = {"tower": 1.0}
+"""Candidates from POOLED artworks on, which are enough to find λ and a prior from."""
 
+POOLED = 100
 _SMALLEST = 100  # rows of a part, unless the batch ends
 _GROWTH = 1.5  # rows to rows of the last time, when a tower is learned anew
-_DOUBLES = 1 << 25  # of a candidate's sums: 256 MB
+_WORK = 1e8  # artworks × outputs³ of a tower: a second or so to solve all heads
 
 
 class AutoTrainer:
     """Trains candidates side by side and gives the model of the best of them.
 
-    Candidates: `linear`, a LinearTrainer (λ = 1; from 10 titles on λ and prior by empirical Bayes),
-    `tower`, a NeuralLinearTrainer on a RandomTower with λ = 0.1, and `smooth`, the same with λ = 1.
-    Each predicts rows before it learns them; the one whose predictions explained the largest share
-    of the rewards is chosen, ties go to the earlier (`trainers.progress` has the statistic). A
-    batch is taken in parts, none larger than all that was learned before or 100 rows, in order of
-    `time` where there is one; so a first large batch validates too.
+    Candidates are LinearTrainers and NeuralLinearTrainers on a RandomTower, each with more than one
+    λ: 10 and 1 for contexts, 0.1 and 1 for towers; from 100 artworks on empirical Bayes and 10 for
+    contexts and 1 for towers. Each predicts rows before it learns them; the one whose predictions
+    explained the largest share of the rewards is chosen, ties go to the earlier, `linear` first
+    (`trainers.progress` has the statistic). A batch is taken in parts, none larger than all that
+    was learned before or 100 rows, in order of `time` where there is one; so a first large batch
+    validates too.
 
     The tower is learned anew whenever the rows have grown by half, from all of them, until there
     are `memory`; then it stays, and rows are no longer kept. There is one configuration for
@@ -67,10 +72,14 @@ class AutoTrainer:
         self._reset()
 
     def _reset(self) -> None:
-        l2: float | Literal["auto"] = 1.0 if len(self.titles) < POOLED else "auto"
-        self.linear = LinearTrainer(self.schema, self.titles, l2=l2)
+        pooled = len(self._title) >= POOLED
+        self._towers = POOLED_TOWERS if pooled else TOWERS
+        self.linear = {
+            name: LinearTrainer(self.schema, self.titles, l2=l2)
+            for name, l2 in (POOLED_LINEAR if pooled else LINEAR).items()
+        }
         self.towers: dict[str, NeuralLinearTrainer] = {}
-        self.progress = Progress(len(self.titles), ("linear", *TOWERS))
+        self.progress = Progress(len(self.titles), (*self.linear, *self._towers))
         self._kept: list[Rows] = []
         self._rows = self._learned = 0
 
@@ -91,7 +100,7 @@ class AutoTrainer:
 
     @property
     def choice(self) -> str:
-        """The candidate chosen: `linear`, `tower` or `smooth`."""
+        """The candidate chosen, `linear…` or `tower…`."""
         scores = self.scores
         return max(scores, key=scores.__getitem__)  # the first of equals
 
@@ -104,7 +113,7 @@ class AutoTrainer:
     ) -> PolicyModel:
         """The chosen candidate's model. None explorer: Thompson(0.3). Raises ModelError."""
         choice = self.choice
-        chosen: LinearTrainer | NeuralLinearTrainer = self.towers.get(choice, self.linear)
+        chosen = self.linear[choice] if choice in self.linear else self.towers[choice]
         noise = chosen.noise()
         error = max(self.progress.errors()[choice], noise)
         scale = SCALE * math.sqrt(error / noise) if noise > 0 else SCALE
@@ -112,7 +121,7 @@ class AutoTrainer:
 
     def best_fixed(self) -> dict[str, str]:
         """Per title the artwork of the best mean reward (0 for one never shown): no context."""
-        return self.linear.best_fixed()
+        return self.linear["linear"].best_fixed()
 
     def _read(self, batch: Batch | Log) -> Rows:
         return read_rows(batch, self.schema, self.titles)
@@ -135,17 +144,20 @@ class AutoTrainer:
         rows = rows.take(rows.new)
         if not self.towers or not len(rows):
             return
-        linear = (rows.vectors * self.linear.solve()[rows.row]).sum(axis=1)
-        predicted = {"linear": linear.astype(np.float64)}
-        for name, trainer in self.towers.items():
-            predicted[name] = trainer.predict(rows.vectors, rows.row)
+        predicted = {
+            name: (rows.vectors * trainer.solve()[rows.row]).sum(axis=1).astype(np.float64)
+            for name, trainer in self.linear.items()
+        }
+        for name, tower in self.towers.items():
+            predicted[name] = tower.predict(rows.vectors, rows.row)
         chance = rows.more.get("propensity", np.ones(len(rows)))
         title = self._title[rows.row]
         self.progress.add(title, rows.reward, predicted, rows.weight, chance)
 
     def _add(self, rows: Rows) -> None:
         """Lets all candidates learn rows."""
-        self.linear.partial_fit(self._names.batch(rows))
+        for linear in self.linear.values():
+            linear.partial_fit(self._names.batch(rows))
         self._rows += len(rows)
         if self._rows <= self.memory:
             self._kept.append(rows)
@@ -160,16 +172,12 @@ class AutoTrainer:
 
     def _found(self, batch: dict[str, object]) -> None:
         """A new tower from all rows so far, and what stands on it."""
-        first, *others = TOWERS
-        tower = RandomTower(k=self._k(), seed=self.seed)
-        made = NeuralLinearTrainer(self.schema, self.titles, tower=tower, l2=TOWERS[first])
-        self.towers = {first: made.fit(batch)}
-        for name in others:
-            made = NeuralLinearTrainer(
-                self.schema, self.titles, tower=self.towers[first].tower, l2=TOWERS[name]
-            )
+        tower: RandomTower | Sequence[Layer] = RandomTower(k=self._k(), seed=self.seed)
+        for name, l2 in self._towers.items():
+            made = NeuralLinearTrainer(self.schema, self.titles, tower=tower, l2=l2)
             self.towers[name] = made.fit(batch)
+            tower = made.tower  # the others stand on the same
 
     def _k(self) -> int:
-        """Outputs of a tower: as many as the sums of so many artworks leave memory for."""
-        return int(np.clip(np.sqrt(2 * _DOUBLES / len(self._title)), 16, 128))
+        """Outputs of a tower: fewer where artworks are many, for time and memory."""
+        return int(np.clip((_WORK / len(self._title)) ** (1 / 3), 32, 128))

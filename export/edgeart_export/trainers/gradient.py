@@ -68,13 +68,13 @@ class GradientTower:
     patience: int = 8
     held_out: float = 0.1
     learning_rate: float = 3e-3
-    weight_decay: float = 1e-2
+    weight_decay: float = 0.1
     batch_size: int = 128
     threads: int | None = 1
     seed: int = 0
     progress: Callable[[Epoch], None] | None = None
     cancel: Callable[[], bool] | None = None
-    l2: ClassVar[float] = 1.0
+    l2: ClassVar[float] = 30.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(self.hidden))

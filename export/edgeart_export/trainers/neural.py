@@ -39,7 +39,7 @@ class NeuralLinearTrainer:
       LinearTrainer, and as good where artworks are few (docs/neural.md has figures). Layers are
       somebody else's, see `from_onnx` and `from_torch`; an output that is always 1, the heads'
       intercept, is added where the last is none.
-    l2: λ of the heads, a number or `auto`; None: 1 for a GradientTower, 0.1 for any other.
+    l2: λ of the heads, a number or `auto`; None: 30 for a GradientTower, 0.1 for any other.
     half_life, slots: as LinearTrainer has them.
 
     `fit` or the first `partial_fit` learns the tower, unless layers were given. From then on
