@@ -217,9 +217,12 @@ class NeuralLinearTrainer:
         self, rows: Rows, start: tuple[tuple[Layer, ...], Floats] | None = None
     ) -> NeuralLinearTrainer:
         if not self.tower:
-            usable = rows.take(rows.new & (rows.weight > 0))
-            if not len(usable) or self._learner is None:
+            counted = rows.take(rows.weight > 0)
+            if not len(counted) or self._learner is None:
                 return self
+            usable = counted.take(counted.new)
+            if not len(usable):
+                raise DataError("a tower cannot be learned from corrections alone: give one")
             self._set(*self._learner.learn(self.schema, usable, len(self.prior), start))
         if len(rows):
             u = self._u(rows.vectors)

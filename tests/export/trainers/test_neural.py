@@ -275,3 +275,28 @@ def test_where_no_slot_varies_only_the_level_is_learned() -> None:
     trainer = NeuralLinearTrainer(SCHEMA, TITLES, tower=RandomTower(units=32, k=4)).fit(rows(1))
     assert [layer.outputs for layer in trainer.tower] == [32, 1]
     bundle_bytes(trainer.to_model("p", 1))
+
+
+def test_a_tower_is_not_learned_from_corrections_alone() -> None:
+    batch = {**rows(20), "previous": np.zeros(20)}
+    trainer = NeuralLinearTrainer(SCHEMA, TITLES, tower=RandomTower(units=32, k=4))
+    with pytest.raises(DataError, match="cannot be learned from corrections alone: give one"):
+        trainer.partial_fit(batch)
+    learned = trainer.partial_fit({**rows(20), "weight": np.zeros(20)})
+    assert not learned.tower
+    assert learned.partial_fit(rows(20)).partial_fit(batch).tower
+
+
+def test_corrections_are_learned_about_the_prior_as_rewards_are() -> None:
+    """A row corrected later is the row with its last reward, also where heads have a prior."""
+    pytest.importorskip("torch", reason="torch is needed to train a tower by gradients")
+    tower = GradientTower(hidden=(8,), k=5, epochs=3)
+    first = rows(40)
+    one = NeuralLinearTrainer(SCHEMA, TITLES, tower=tower).fit(first)
+    last = {**first, "reward": 1 - first["reward"]}
+    one.partial_fit({**last, "previous": first["reward"]})
+    two = NeuralLinearTrainer(SCHEMA, TITLES, tower=tower).fit(first)
+    two.heads = two._heads(two.tower)
+    two.partial_fit(last)
+    np.testing.assert_allclose(one.solve(), two.solve(), rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(one.noise(), two.noise(), rtol=1e-8)
