@@ -25,7 +25,7 @@ from .rows import Names, Rows, joined, read_rows
 SCALE = 0.3
 """Of Thompson sampling, as factor of the standard deviations; docs/neural.md has the figures."""
 
-LINEAR: dict[str, float | Literal["auto"]] = {"linear": 10.0, "linear-1": 1.0}
+LINEAR: dict[str, float | Literal["auto"]] = {"linear": 3.0, "linear-30": 30.0}
 TOWERS: dict[str, float | Literal["auto"]] = {"tower": 0.1, "tower-1": 1.0}
 """Candidates of one title or few, in the order in which ties are decided, and their λ."""
 
@@ -43,7 +43,7 @@ class AutoTrainer:
     """Trains candidates side by side and gives the model of the best of them.
 
     Candidates are LinearTrainers and NeuralLinearTrainers on a RandomTower, each with more than one
-    λ: 10 and 1 for contexts, 0.1 and 1 for towers; from 100 artworks on empirical Bayes and 10 for
+    λ: 3 and 30 for contexts, 0.1 and 1 for towers; from 100 artworks on empirical Bayes and 10 for
     contexts and 1 for towers. Each predicts rows before it learns them; the one whose predictions
     explained the largest share of the rewards is chosen, ties go to the earlier, `linear` first
     (`trainers.progress` has the statistic). A batch is taken in parts, none larger than all that
