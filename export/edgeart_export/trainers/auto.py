@@ -34,6 +34,9 @@ POOLED_TOWERS: dict[str, float | Literal["auto"]] = {"tower": 1.0}
 """Candidates from POOLED artworks on, which are enough to find λ and a prior from."""
 
 POOLED = 100
+_TIE = 0.005
+"""Candidates that leave so much more of the variance unexplained than the best are as good."""
+
 _SMALLEST = 100  # rows of a part, unless the batch ends
 _GROWTH = 1.5  # rows to rows of the last time, when a tower is learned anew
 _WORK = 1e8  # artworks × outputs³ of a tower: a second or so to solve all heads
@@ -45,8 +48,9 @@ class AutoTrainer:
     Candidates are LinearTrainers and NeuralLinearTrainers on a RandomTower, each with more than one
     λ: 3 and 30 for contexts, 0.1 and 1 for towers; from 100 artworks on empirical Bayes and 10 for
     contexts and 1 for towers. Each predicts rows before it learns them; the one whose predictions
-    explained the largest share of the rewards is chosen, ties go to the earlier, `linear` first
-    (`trainers.progress` has the statistic). A batch is taken in parts, none larger than all that
+    explained the largest share of the rewards is chosen, ties, which are differences of up to
+    0.5 % in what is left unexplained, go to the earlier, `linear` first (`trainers.progress` has
+    the statistic). A batch is taken in parts, none larger than all that
     was learned before or 100 rows, in order of `time` where there is one; so a first large batch
     validates too.
 
@@ -102,7 +106,8 @@ class AutoTrainer:
     def choice(self) -> str:
         """The candidate chosen, `linear…` or `tower…`."""
         scores = self.scores
-        return max(scores, key=scores.__getitem__)  # the first of equals
+        left = (1 - max(scores.values())) * (1 + _TIE)
+        return next(name for name, score in scores.items() if 1 - score <= left)
 
     def to_model(
         self,
