@@ -3,10 +3,21 @@
 
 from __future__ import annotations
 
-from .bundle import Written, WrittenLayer, bundle_bytes, write_bundle
+from .bundle import bundle_bytes, write_bundle
+from .catalogue import ArtworkPrior, catalogued, load_prior, prior_of
 from .cells import Cell, holdbacks
 from .errors import DataError, ExplorerError, ExportError, ModelError, SchemaError
-from .estimators import Estimate, doubly_robust, effective_sample_size, ips, snips
+from .estimators import (
+    Estimate,
+    clipped_ips,
+    direct_method,
+    doubly_robust,
+    effective_sample_size,
+    ips,
+    replay,
+    self_normalised_doubly_robust,
+    snips,
+)
 from .evaluate import Evaluation, evaluate, logged_value
 from .explorers import (
     EpsilonGreedy,
@@ -20,14 +31,17 @@ from .explorers import (
     Uniform,
     parse_explorer,
 )
+from .exposures import Exposures
 from .log import Log
 from .model import PolicyModel
 from .onnx import onnx_model, write_onnx
+from .promote import Promotion, promote
 from .rewards import CrossFitted, GivenModel
 from .schema import Category, FeatureSchema, Number, Vector, Weights
 from .store import load_model, save_model
 from .tower import Layer
 from .trainers import (
+    ArtworkFeatures,
     AutoTrainer,
     Epoch,
     GradientTower,
@@ -38,10 +52,13 @@ from .trainers import (
     from_torch,
     rows_of_title,
 )
+from .written import Written, WrittenLayer
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ArtworkFeatures",
+    "ArtworkPrior",
     "AutoTrainer",
     "Category",
     "Cell",
@@ -54,6 +71,7 @@ __all__ = [
     "Explorer",
     "ExplorerError",
     "ExportError",
+    "Exposures",
     "FeatureSchema",
     "Fixed",
     "GivenModel",
@@ -66,6 +84,7 @@ __all__ = [
     "NeuralLinearTrainer",
     "Number",
     "PolicyModel",
+    "Promotion",
     "RandomTower",
     "SchemaError",
     "Softmax",
@@ -78,6 +97,9 @@ __all__ = [
     "Written",
     "WrittenLayer",
     "bundle_bytes",
+    "catalogued",
+    "clipped_ips",
+    "direct_method",
     "doubly_robust",
     "effective_sample_size",
     "evaluate",
@@ -86,11 +108,16 @@ __all__ = [
     "holdbacks",
     "ips",
     "load_model",
+    "load_prior",
     "logged_value",
     "onnx_model",
     "parse_explorer",
+    "prior_of",
+    "promote",
+    "replay",
     "rows_of_title",
     "save_model",
+    "self_normalised_doubly_robust",
     "snips",
     "write_bundle",
     "write_onnx",

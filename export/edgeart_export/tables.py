@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,16 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from .evaluate import Evaluation
-
 Step = Callable[..., Callable[[int], None]]
 """`step(title, total=None)` opens a bar and gives the function that moves it."""
 
 Report = Mapping[str, Any]
-
-
-SMALL = 10
-"""Fewer effective rewarded rows than this make a standard error too small to be trusted."""
 
 
 def show_table(table: Table) -> None:
@@ -72,15 +66,49 @@ def trained(report: Report) -> None:
     features = ", ".join(f"{name} {width}" for name, width in report["features"].items())
     print(f"{report['slots']} slots: {features}, intercept 1")
     print(
-        f"{report['artworks']} artworks, λ = {report['lambda']:g}, σ² = {report['noise']:.6f}; "
+        f"{report['artworks']} artworks, {_penalties(report)}, σ² = {report['noise']:.6f}; "
         f"policy {report['policy']!r}, sequence {report['sequence']}"
     )
     print(f"saved in {report['model']}")
 
 
+def trained_on_exposures(report: Report) -> None:
+    """What `train` did with exposures."""
+    counts = report["exposures"]
+    left = ", ".join(f"{n} {why}" for why, n in counts.items() if n and why != "used")
+    print(
+        f"{counts['used']} exposures of {report['files']} file(s) until {report['trained_until']}"
+        + (f"; besides: {left}" if left else "")
+    )
+    layer = f", {report['rank']} after the layer" if report["rank"] else ""
+    print(
+        f"{report['artworks']} artworks of {report['titles']} titles, {report['without_data']} "
+        f"without data; {report['slots']} slots{layer}; {report['artwork_features']} features of "
+        f"artworks"
+    )
+    print(f"{_penalties(report)}; σ² = {report['noise']:.6f}")
+    print(
+        f"policy {report['policy']!r}, sequence {report['sequence']}, saved in {report['model']}"
+        + (
+            f"; state of {report['sums_bytes']} bytes in {report['state']}"
+            if report["state"]
+            else ""
+        )
+    )
+
+
+def _penalties(report: Report) -> str:
+    found = report["lambda"]
+    if not isinstance(found, dict):
+        return f"λ = {found:g}"
+    return "λ: " + ", ".join(f"{name} {l2:.3g}" for name, l2 in found.items())
+
+
 def exported(report: Report) -> None:
     """What `export` wrote."""
     print(f"policy {report['policy']!r}, sequence {report['sequence']}, {report['explorer']}")
+    if report["catalogue"]:
+        _changes(report["catalogue"])
     if "bundle" in report:
         b = report["bundle"]
         print(
@@ -101,12 +129,48 @@ def exported(report: Report) -> None:
             print(f"  attributes: {', '.join(report['attributes'])}")
         print(
             f"  against f32 weights on {b['contexts']} contexts ({report['compared_on']}): "
-            f"{100 * b['flips']:.2f} % greedy flips, largest score error {b['score_error']:.2g}"
+            f"{100 * b['flips']:.2f} % greedy flips, which cost a title {b['loss']:.6f} of "
+            f"score on average, {b['largest_loss']:.6f} at most"
+        )
+        print(
+            f"  scores off by at most {b['score_error']:.2g} there, {b['score_bound']:.2g} for any "
+            f"context; weights by {100 * b['row_error']:.2g} % (root mean square)"
         )
         if b["stability"]:
             _stability(b["stability"])
+        _price(report["exploration"])
     if "onnx" in report:
         print(f"{report['onnx']['path']}: {report['onnx']['size']} bytes")
+
+
+def _changes(found: Report) -> None:
+    """What --catalogue did."""
+    came, went = len(found["added_titles"]), len(found["removed_titles"])
+    print(
+        f"  catalogue: {found['added']} artworks added, {came} titles among them as a whole; "
+        f"{found['removed']} withdrawn, {went} titles as a whole"
+    )
+    silent = found["undescribed"]
+    if silent:
+        named = ", ".join(f"{title}/{artwork}" for title, artwork in silent[:5])
+        print(
+            f"  nothing is known of {len(silent)} of those added: {named}"
+            f"{', …' if len(silent) > 5 else ''}; they begin with their title's mean"
+        )
+
+
+def _price(found: Report) -> None:
+    """What exploration gives up."""
+    print(
+        f"  exploration gives up {found['total']:.2g} of a best score of {found['best']:.2g}, were "
+        f"the scores true ({found['contexts']} contexts, {found['titles']} title(s)):"
+    )
+    for cell in found["cells"]:
+        name = "no cell" if cell["cell"] is None else f"cell {cell['cell']}"
+        print(
+            f"    {name}, {100 * cell['share']:g} % of units, {cell['explorer']}: "
+            f"{cell['given_up']:.2g}"
+        )
 
 
 def _stability(found: Report) -> None:
@@ -124,66 +188,10 @@ def _stability(found: Report) -> None:
         )
 
 
-def evaluated(report: Report) -> None:
-    """The table of `evaluate`; values are mean rewards per row."""
-    logging = report["logging_policy"]
-    part = "" if report["half"] == "all" else f" ({report['half']} half)"
-    print(
-        f"{report['log']}{part}: {report['rows']} rows, {logging['rewarded']} of them rewarded. "
-        f"DR's reward model: {report['reward_model']}."
-    )
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("policy", overflow="fold")
-    for name in ("SNIPS ± se", "DR ± se", "ESS", "max w", "mean w ± se"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_row("(logging policy)", pm(logging), "", str(report["rows"]), "1", "")
-    for policy in report["policies"]:
-        table.add_row(
-            f"{policy['file']} {policy['explorer']}",
-            pm(policy["snips"]),
-            pm(policy["dr"]),
-            f"{policy['effective_sample_size']:.0f}",
-            f"{policy['largest_weight']:.3g}",
-            pm(policy["mean_weight"], 4) + ("" if policy["mean_weight_holds"] else " FAILS"),
-        )
-    show_table(table)
-    print(
-        "se: standard error; value ± 1.96 se is the 95 % interval. ESS: effective sample size. "
-        "w: importance weight;\n"
-        "its mean estimates 1 and FAILS where it is more than three standard errors off."
-    )
-
-
-def pm(estimate: Mapping[str, float] | None, digits: int = 5) -> str:
-    """`value ± standard error`."""
+def pm(estimate: Mapping[str, float | None] | None, digits: int = 5) -> str:
+    """`value ± standard error`; the value alone where there is no error."""
     if estimate is None:
         return "-"
+    if estimate["se"] is None:
+        return f"{estimate['value']:.{digits}f}"
     return f"{estimate['value']:.{digits}f} ± {estimate['se']:.{digits}f}"
-
-
-def warn(evaluations: Sequence[Evaluation]) -> None:
-    """Says on stderr what a table cannot: floors that cannot hold, numbers not to be trusted."""
-
-    def say(text: str) -> None:
-        print(text, file=sys.stderr)
-
-    for e in evaluations:
-        for title, floor, count in e.floors:
-            say(
-                f"note: {e.policy} ({e.explorer}): {count} candidates of title {title!r} cannot "
-                f"each have a floor of {floor:g}; what holds is 1/{count}, so there the policy is "
-                f"uniform whatever its scores are. Choose a floor below {1 / count:.4f}."
-            )
-        if e.effective_rewarded < SMALL:
-            say(
-                f"note: {e.policy} ({e.explorer}): its effective sample of "
-                f"{e.effective_sample_size:.0f} rows holds about {e.effective_rewarded:.1f} "
-                f"rewarded ones; standard errors and intervals from so few are too small."
-            )
-        if not e.mean_weight_holds:
-            say(
-                f"warning: {e.policy} ({e.explorer}): the mean importance weight "
-                f"{e.mean_weight.value:.4f} ± {e.mean_weight.se:.4f} is not 1: the logged "
-                f"propensities or the candidates differ from what was really done. Do not trust "
-                f"this row."
-            )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -10,10 +11,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import edgeart
-from edgeart_export import load_model
+from edgeart_export import Greedy, load_model, write_bundle
+from edgeart_export.attribution_tables import EXPOSURES
 from edgeart_export.cli import main
 from edgeart_export.obd import TITLE
 
@@ -133,7 +137,6 @@ def test_evaluate_reports_every_policy_and_the_logging_one(
     arguments = ["evaluate", log, "--half", "second", "--policy", str(good), "--policy", str(even)]
     assert main([*arguments, "--json"]) == 0
     out, err = capsys.readouterr()
-    assert err == ""
     report = json.loads(out)
     first, second = report["policies"]
     assert report["rows"] == 400
@@ -143,27 +146,88 @@ def test_evaluate_reports_every_policy_and_the_logging_one(
     ]
     logging = report["logging_policy"]
     assert second["snips"]["value"] == pytest.approx(logging["value"], abs=1e-6)
-    assert first["snips"]["low"] > logging["high"]
-    assert first["dr"]["low"] > logging["high"]
+    assert first["snips"]["value"] > logging["high"]
+    assert first["dr"]["value"] > logging["high"]
+    # Of 400 rows no policy gets an interval, and both channels say so.
+    assert first["snips"]["low"] is first["snips"]["se"] is None
+    assert "is smaller than 1,000" in first["doubts"][0]
+    assert err.count("no interval, because the effective sample of") == 2
     assert first["mean_weight_holds"]
     assert report["reward_model"] == "cross-fitted, 5 folds"
 
     assert main([*arguments, "--reward-model", str(trained / "model")]) == 0
     table, progress = capsys.readouterr()
     assert "SNIPS ± se" in table
-    assert f"{first['snips']['value']:.5f} ± {first['snips']['se']:.5f}" in table
+    assert f"{first['snips']['value']:.5f}" in table
     assert "reading log.csv" in progress
 
 
 def test_evaluate_warns_of_a_floor_that_makes_a_policy_uniform(
     trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = export(trained, "floored", "greedy:floor=0.3")
+    path = trained / "floored.edgeart"
+    model = dataclasses.replace(load_model(trained / "model"), explorer=Greedy(floor=0.3))
+    write_bundle(model, path)
     arguments = ["evaluate", str(trained / "log.csv"), "--policy", str(path)]
     assert main(arguments) == 0
     err = capsys.readouterr().err
     assert "4 candidates of title 'campaign' cannot each have a floor of 0.3" in err
     assert "what holds is 1/4" in err
+
+
+def test_export_refuses_a_floor_that_cannot_hold_and_names_the_title(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["export", str(trained / "model"), "--bundle", str(trained / "x.edgeart")]
+    assert main([*arguments, "--explorer", "greedy:floor=0.3"]) == 1
+    err = capsys.readouterr().err
+    assert "a floor of 0.3 cannot hold for 1 title(s), 'campaign'" in err
+    assert "at most 0.25" in err
+    assert not (trained / "x.edgeart").exists()
+
+
+def test_export_adds_holdbacks_says_what_exploring_costs_and_what_none_loses(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = export(trained, "held", "epsilon_greedy:epsilon=0.1", "--json")
+    captured = capsys.readouterr()
+    report = json.loads(captured.out)
+    assert captured.err == ""
+    assert [(c["name"], c["share"]) for c in report["cells"]] == [
+        ("fixed", 0.02),
+        ("uniform", 0.03),
+    ]
+    assert [c.name for c in edgeart.Policy.open(path).cells] == ["fixed", "uniform"]
+    found = report["exploration"]
+    own, fixed, uniform = found["cells"]
+    assert (own["cell"], fixed["cell"], uniform["cell"]) == (None, "fixed", "uniform")
+    # A tenth of the decisions is as those of the uniform cell.
+    assert own["given_up"] == pytest.approx(0.1 * uniform["given_up"], rel=1e-4)
+    assert found["total"] == pytest.approx(
+        0.95 * own["given_up"] + 0.02 * fixed["given_up"] + 0.03 * uniform["given_up"]
+    )
+    export(trained, "bare", "greedy", "--holdback", "0,0")
+    captured = capsys.readouterr()
+    assert "exploration gives up 0 of" in captured.out
+    assert "note: no fixed holdback: no unit sees the titles' defaults" in captured.err
+    assert "note: no uniform holdback" in captured.err
+
+
+def test_export_scales_exploration_by_what_attribution_gave_out(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        {"title": "campaign", "shown": None, "reward": float(i < 2), "previous": None}
+        for i in range(16)
+    ] + [{"title": "gone", "shown": None, "reward": 1.0, "previous": None}]
+    file = trained / "exposures.parquet"
+    schema = pa.schema([(f.name, f.type) for f in EXPOSURES if f.name in rows[0]])
+    pq.write_table(pa.Table.from_pylist(rows, schema), file)
+    path = export(trained, "scaled", "squarecb:gamma=3", "--exposures", str(file))
+    capsys.readouterr()
+    policy = edgeart.Policy.open(path)
+    assert policy.title_scale("campaign") == 4
+    assert policy.explorer.parameter == pytest.approx(3 / np.std([1] * 3 + [0] * 14))
 
 
 def test_evaluate_doubts_wrong_propensities_with_its_own_exit_code(
@@ -185,7 +249,8 @@ def test_evaluate_says_when_rewarded_rows_are_too_few(
     few = tmp_path / "few.csv"
     few.write_text("\n".join((trained / "log.csv").read_text().splitlines()[:21]) + "\n")
     main(["evaluate", str(few), "--policy", str(path)])
-    assert "standard errors and intervals from so few are too small" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert re.search(r"no interval, because .*; rewarded rows count as \d\.\d of equal weight", err)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from .auto import AutoTrainer
+from .batch import Batch
 from .chain import rows_of_title
+from .features import ArtworkFeatures
 from .gradient import Epoch, GradientTower
 from .lift import from_onnx, from_torch
 from .linear import LinearTrainer
@@ -12,7 +14,9 @@ from .neural import NeuralLinearTrainer
 from .random_tower import RandomTower
 
 __all__ = [
+    "ArtworkFeatures",
     "AutoTrainer",
+    "Batch",
     "Epoch",
     "GradientTower",
     "LinearTrainer",
