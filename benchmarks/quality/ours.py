@@ -7,21 +7,20 @@ import hashlib
 from pathlib import Path
 
 import edgeart_export
-from edgeart_export import LinearTrainer, Thompson
+from edgeart_export import AutoTrainer
 from edgeart_export.simulate.bandit import Bandit
-from edgeart_export.simulate.deployed import Deployed, Trainer
+from edgeart_export.simulate.deployed import Deployed
 
 LEARNERS = ("auto", "linear")
 
 
 def learner(kind: str, bandit: Bandit, seed: int) -> Deployed:
-    """`auto` or `linear`, deciding with the exported i8 bundle; the explorer is the trainer's."""
-    trainer: Trainer
-    if kind == "auto":
-        trainer = edgeart_export.AutoTrainer(bandit.schema, bandit.titles, seed=seed)
-        return Deployed(bandit, trainer, seed=seed)
-    trainer = LinearTrainer(bandit.schema, bandit.titles)
-    return Deployed(bandit, trainer, seed=seed, explorer=Thompson(0.3))
+    """`auto`, or `linear`: that without its candidates with a tower.
+
+    The exported i8 bundle decides; the explorer is what the trainer has by default.
+    """
+    trainer = AutoTrainer(bandit.schema, bandit.titles, seed=seed, towers=kind == "auto")
+    return Deployed(bandit, trainer, seed=seed)
 
 
 def fingerprint() -> str:
