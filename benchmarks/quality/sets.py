@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sets: three of the UCI repository, the simulated audience, and two generated ones.
 
-The generated worlds are new for every seed. None of the sets was used to choose a default of
-edgeart: `needles` and `patches` were looked at while the trainers were developed, the others not.
+The generated worlds are new for every seed. What the trainers do by default was chosen on sets of
+this generated kind, of which `needles` and `patches` are two, not on the recorded ones.
 """
 
 from __future__ import annotations

@@ -46,6 +46,36 @@ def trained(*, linear: bool, parts: int = 5, **settings: Any) -> AutoTrainer:
     return trainer
 
 
+def test_without_towers_the_best_linear_candidate_is_taken() -> None:
+    trainer = trained(linear=False, towers=False)
+    assert trainer.choice in auto.LINEAR
+    assert set(trainer.scores) == set(auto.LINEAR)
+    assert not trainer.to_model("p", 1).tower
+
+
+def test_one_slot_of_many_is_told_from_noise() -> None:
+    """What matters is in one slot of sixty: a λ for each slot, which leaves the noise alone."""
+    schema = FeatureSchema([Vector("x", 60)])
+    trainer = AutoTrainer(schema, TITLES, towers=False)
+    rng = np.random.default_rng(4)
+    for _ in range(4):
+        x = rng.normal(size=(100, 60)).astype(np.float32)
+        shown = rng.integers(0, 2, 100)
+        signal = 0.3 * x[:, 7] * (2 * shown - 1)
+        trainer.partial_fit(
+            {
+                "title": ["t"] * 100,
+                "artwork": ["ab"[s] for s in shown],
+                "reward": 0.5 + signal + 0.3 * rng.normal(size=100),
+                "context": np.hstack([x, np.ones((100, 1), np.float32)]),
+            }
+        )
+    assert trainer.choice == "linear-sparse"
+    weights = np.abs(trainer.to_model("p", 1).weights[:, :60])
+    assert (weights.argmax(axis=1) == 7).all()
+    assert np.median(weights) < 0.05 * weights[:, 7].min()
+
+
 def test_a_tower_is_chosen_where_the_truth_is_not_linear() -> None:
     trainer = trained(linear=False)
     scores = trainer.scores

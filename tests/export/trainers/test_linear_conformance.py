@@ -40,6 +40,15 @@ class TestPooled(TestRidge):
         return LinearTrainer(SCHEMA, TITLES, **{"artworks": tags, **settings})
 
 
+class TestSparse(TestRidge):
+    """λ of every slot found by empirical Bayes."""
+
+    rtol, atol = 1e-8, 1e-10
+
+    def trainer(self, **settings: Any) -> LinearTrainer:
+        return LinearTrainer(SCHEMA, TITLES, **{"l2": "sparse", **settings})
+
+
 class TestSlots(TestRidge):
     """Effects of places on the page are taken out."""
 
