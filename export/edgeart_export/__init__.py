@@ -40,7 +40,18 @@ from .rewards import CrossFitted, GivenModel
 from .schema import Category, FeatureSchema, Number, Vector, Weights
 from .store import load_model, save_model
 from .tower import Layer
-from .trainers import ArtworkFeatures, LinearTrainer
+from .trainers import (
+    ArtworkFeatures,
+    AutoTrainer,
+    Epoch,
+    GradientTower,
+    LinearTrainer,
+    NeuralLinearTrainer,
+    RandomTower,
+    from_onnx,
+    from_torch,
+    rows_of_title,
+)
 from .written import Written, WrittenLayer
 
 __version__ = "0.1.0"
@@ -48,10 +59,12 @@ __version__ = "0.1.0"
 __all__ = [
     "ArtworkFeatures",
     "ArtworkPrior",
+    "AutoTrainer",
     "Category",
     "Cell",
     "CrossFitted",
     "DataError",
+    "Epoch",
     "EpsilonGreedy",
     "Estimate",
     "Evaluation",
@@ -62,14 +75,17 @@ __all__ = [
     "FeatureSchema",
     "Fixed",
     "GivenModel",
+    "GradientTower",
     "Greedy",
     "Layer",
     "LinearTrainer",
     "Log",
     "ModelError",
+    "NeuralLinearTrainer",
     "Number",
     "PolicyModel",
     "Promotion",
+    "RandomTower",
     "SchemaError",
     "Softmax",
     "SquareCB",
@@ -87,6 +103,8 @@ __all__ = [
     "doubly_robust",
     "effective_sample_size",
     "evaluate",
+    "from_onnx",
+    "from_torch",
     "holdbacks",
     "ips",
     "load_model",
@@ -97,6 +115,7 @@ __all__ = [
     "prior_of",
     "promote",
     "replay",
+    "rows_of_title",
     "save_model",
     "self_normalised_doubly_robust",
     "snips",

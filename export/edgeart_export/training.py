@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 
 import pyarrow as pa
@@ -127,12 +126,6 @@ def learn(
     if waiting:
         trainer.fit(pa.concat_tables(waiting))
     return after, counts
-
-
-def said(moment: int) -> str:
-    """Milliseconds since 1970 as ISO 8601 in UTC."""
-    when = datetime.fromtimestamp(moment / 1000, tz=timezone.utc)
-    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _settled(table: pa.Table, before: int | None, until: int, counts: dict[str, int]) -> pa.Table:
