@@ -22,8 +22,9 @@ DEVICE := $(shell find edgeart -name '*.py' -o -name '*.pyi' -o -name py.typed)
 .PHONY: force help demo test test-native test-python test-device lint lint-python lint-c lint-statistics
 .PHONY: format
 .PHONY: targets coverage fuzz amalgamation gates
-.PHONY: bench bench-feedback sigkill agreement attribution null-worlds unbiasedness
-.PHONY: statistics cold-start variance-formats deltas bench-sync poll-simulation sync-sigkill dist clean distclean
+.PHONY: bench bench-feedback sigkill agreement attribution audit-speed null-worlds unbiasedness
+.PHONY: statistics cold-start variance-formats deltas bench-sync poll-simulation sync-sigkill
+.PHONY: dist clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /:/' \
@@ -153,6 +154,9 @@ agreement: $(STAMP)/test ## N random policies (10,000), core and oracle equal to
 
 attribution: $(STAMP)/test ## attribute 2,000,000 impressions: truth, CPU and memory
 	@"$(BIN)/python" -m benchmarks.attribution
+
+audit-speed: $(STAMP)/test ## audit 1,000,000 decisions: differences, decisions a second
+	@"$(BIN)/python" -m benchmarks.audit
 
 null-worlds: $(STAMP)/test ## SEEDS worlds (100) without anything to gain: how often is a gain claimed?
 	@"$(BIN)/python" -m benchmarks.null_worlds --seeds $(or $(SEEDS),100)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from . import obd, tables
+from .catalogue import prior_of
 from .cli_parts import EXIT_OK, at_least, command, half, positive
 from .cli_train_exposures import train_on_exposures
 from .errors import DataError
@@ -125,7 +126,7 @@ def _train_on_log(options: argparse.Namespace, path: Path) -> int:
         "trainer": f"LinearTrainer(l2={'auto' if options.l2 == 'auto' else f'{options.l2:g}'})",
     }
     model = trainer.to_model(options.name, options.sequence, meta=meta)
-    save_model(model, options.output)
+    save_model(model, options.output, prior=prior_of(trainer))
     report = {
         "model": str(options.output),
         "policy": model.name,

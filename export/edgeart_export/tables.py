@@ -113,6 +113,8 @@ def _penalties(report: Report) -> str:
 def exported(report: Report) -> None:
     """What `export` wrote."""
     print(f"policy {report['policy']!r}, sequence {report['sequence']}, {report['explorer']}")
+    if report["catalogue"]:
+        _changes(report["catalogue"])
     if "bundle" in report:
         b = report["bundle"]
         print(
@@ -133,12 +135,48 @@ def exported(report: Report) -> None:
             print(f"  attributes: {', '.join(report['attributes'])}")
         print(
             f"  against f32 weights on {b['contexts']} contexts ({report['compared_on']}): "
-            f"{100 * b['flips']:.2f} % greedy flips, largest score error {b['score_error']:.2g}"
+            f"{100 * b['flips']:.2f} % greedy flips, which cost a title {b['loss']:.6f} of "
+            f"score on average, {b['largest_loss']:.6f} at most"
+        )
+        print(
+            f"  scores off by at most {b['score_error']:.2g} there, {b['score_bound']:.2g} for any "
+            f"context; weights by {100 * b['row_error']:.2g} % (root mean square)"
         )
         if b["stability"]:
             _stability(b["stability"])
+        _price(report["exploration"])
     if "onnx" in report:
         print(f"{report['onnx']['path']}: {report['onnx']['size']} bytes")
+
+
+def _changes(found: Report) -> None:
+    """What --catalogue did."""
+    came, went = len(found["added_titles"]), len(found["removed_titles"])
+    print(
+        f"  catalogue: {found['added']} artworks added, {came} titles among them as a whole; "
+        f"{found['removed']} withdrawn, {went} titles as a whole"
+    )
+    silent = found["undescribed"]
+    if silent:
+        named = ", ".join(f"{title}/{artwork}" for title, artwork in silent[:5])
+        print(
+            f"  nothing is known of {len(silent)} of those added: {named}"
+            f"{', …' if len(silent) > 5 else ''}; they begin with their title's mean"
+        )
+
+
+def _price(found: Report) -> None:
+    """What exploration gives up."""
+    print(
+        f"  exploration gives up {found['total']:.2g} of a best score of {found['best']:.2g}, were "
+        f"the scores true ({found['contexts']} contexts, {found['titles']} title(s)):"
+    )
+    for cell in found["cells"]:
+        name = "no cell" if cell["cell"] is None else f"cell {cell['cell']}"
+        print(
+            f"    {name}, {100 * cell['share']:g} % of units, {cell['explorer']}: "
+            f"{cell['given_up']:.2g}"
+        )
 
 
 def _stability(found: Report) -> None:
