@@ -229,8 +229,7 @@ class LinearTrainer(Learned):
     def penalties(self) -> dict[str, float]:
         """λ of each feature and of the intercept; with a rank, of `layer` and of the intercept."""
         names = [feature.name for feature in self.schema.features]
-        solved, found = self.solved
-        l2 = solved.l2 if found is None else found.of_feature
+        l2 = self.solved[0].l2
         first = dict(zip(self._group.tolist(), l2.tolist(), strict=True))
         names = [*(["layer"] if self.rank else names), INTERCEPT]
         return {name: first[group] for group, name in enumerate(names)}
