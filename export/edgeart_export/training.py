@@ -12,10 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from .errors import DataError
+from .exposures import WEIGHTED_REASONS
 from .trainers import LinearTrainer
-
-REASONS = (0, 10, 20)
-"""Reasons behind which a propensity stands (decision.md §7): policy, redrawn, recomputed."""
 
 _COLUMNS = {
     "title": "title",
@@ -148,7 +146,7 @@ def _settled(table: pa.Table, before: int | None, until: int, counts: dict[str, 
 def _usable(table: pa.Table) -> pa.ChunkedArray:
     """Where a propensity stands behind what was shown."""
     chance = pc.and_(
-        pc.is_in(table.column("reason"), pa.array(REASONS, table.column("reason").type)),
+        pc.is_in(table.column("reason"), pa.array(WEIGHTED_REASONS, table.column("reason").type)),
         pc.greater(table.column("n"), 0),
     )
     return pc.and_(chance, pc.is_null(table.column("shown")))
