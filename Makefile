@@ -23,7 +23,8 @@ DEVICE := $(shell find edgeart -name '*.py' -o -name '*.pyi' -o -name py.typed)
 .PHONY: format
 .PHONY: targets coverage fuzz amalgamation gates
 .PHONY: bench bench-feedback sigkill agreement attribution audit-speed null-worlds unbiasedness
-.PHONY: variance-formats deltas bench-sync poll-simulation sync-sigkill dist clean distclean
+.PHONY: statistics cold-start variance-formats deltas bench-sync poll-simulation sync-sigkill
+.PHONY: dist clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /:/' \
@@ -162,6 +163,12 @@ null-worlds: $(STAMP)/test ## SEEDS worlds (100) without anything to gain: how o
 
 unbiasedness: $(STAMP)/test ## LOGS logs (2000) of every explorer, whose intervals should hold the truth
 	@"$(BIN)/python" -m benchmarks.unbiasedness --logs $(or $(LOGS),2000)
+
+statistics: $(STAMP)/test ## the trainer's sums beside a numpy loop; memory for 100,000 artworks
+	@"$(BIN)/python" -m benchmarks.statistics
+
+cold-start: $(STAMP)/test ## SEEDS worlds (20) whose artworks are half new, with features and without
+	@"$(BIN)/python" -m benchmarks.cold_start --seeds $(or $(SEEDS),20)
 
 deltas: $(STAMP)/bench ## bytes of deltas between bundles, beside bsdiff and zstd
 	@"$(BIN)/python" -m benchmarks.deltas

@@ -28,12 +28,13 @@ from .rewards import CrossFitted, GivenModel
 from .schema import Category, FeatureSchema, Number, Vector, Weights
 from .store import load_model, save_model
 from .tower import Layer
-from .trainers import LinearTrainer
+from .trainers import ArtworkFeatures, LinearTrainer
 from .written import Written, WrittenLayer
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ArtworkFeatures",
     "ArtworkPrior",
     "Category",
     "Cell",

@@ -72,10 +72,42 @@ def trained(report: Report) -> None:
     features = ", ".join(f"{name} {width}" for name, width in report["features"].items())
     print(f"{report['slots']} slots: {features}, intercept 1")
     print(
-        f"{report['artworks']} artworks, λ = {report['lambda']:g}, σ² = {report['noise']:.6f}; "
+        f"{report['artworks']} artworks, {_penalties(report)}, σ² = {report['noise']:.6f}; "
         f"policy {report['policy']!r}, sequence {report['sequence']}"
     )
     print(f"saved in {report['model']}")
+
+
+def trained_on_exposures(report: Report) -> None:
+    """What `train` did with exposures."""
+    counts = report["exposures"]
+    left = ", ".join(f"{n} {why}" for why, n in counts.items() if n and why != "used")
+    print(
+        f"{counts['used']} exposures of {report['files']} file(s) until {report['trained_until']}"
+        + (f"; besides: {left}" if left else "")
+    )
+    layer = f", {report['rank']} after the layer" if report["rank"] else ""
+    print(
+        f"{report['artworks']} artworks of {report['titles']} titles, {report['without_data']} "
+        f"without data; {report['slots']} slots{layer}; {report['artwork_features']} features of "
+        f"artworks"
+    )
+    print(f"{_penalties(report)}; σ² = {report['noise']:.6f}")
+    print(
+        f"policy {report['policy']!r}, sequence {report['sequence']}, saved in {report['model']}"
+        + (
+            f"; state of {report['sums_bytes']} bytes in {report['state']}"
+            if report["state"]
+            else ""
+        )
+    )
+
+
+def _penalties(report: Report) -> str:
+    found = report["lambda"]
+    if not isinstance(found, dict):
+        return f"λ = {found:g}"
+    return "λ: " + ", ".join(f"{name} {l2:.3g}" for name, l2 in found.items())
 
 
 def exported(report: Report) -> None:
