@@ -123,7 +123,8 @@ class Described(Parts):
         )
         raw = self._bytes_of(records)[: count[0] * self._ffi.sizeof("ea_candidate")]
         words, floats = raw.cast("I"), raw.cast("f")  # four of either a record
-        names = tuple(map(self._artwork_id, words[0::4]))
+        rows = self._ffi.cast("uint32_t *", records)  # the first of a record's four words
+        names: Any = tuple(self._ids(rows, 4, count[0], of_titles=False))
         return Candidates(names, words[0::4], words[1::4], floats[2::4], words[3::4], total[0])
 
     def propensities(

@@ -7,7 +7,17 @@ from .bundle import bundle_bytes, write_bundle
 from .catalogue import ArtworkPrior, catalogued, load_prior, prior_of
 from .cells import Cell, holdbacks
 from .errors import DataError, ExplorerError, ExportError, ModelError, SchemaError
-from .estimators import Estimate, doubly_robust, effective_sample_size, ips, snips
+from .estimators import (
+    Estimate,
+    clipped_ips,
+    direct_method,
+    doubly_robust,
+    effective_sample_size,
+    ips,
+    replay,
+    self_normalised_doubly_robust,
+    snips,
+)
 from .evaluate import Evaluation, evaluate, logged_value
 from .explorers import (
     EpsilonGreedy,
@@ -21,9 +31,11 @@ from .explorers import (
     Uniform,
     parse_explorer,
 )
+from .exposures import Exposures
 from .log import Log
 from .model import PolicyModel
 from .onnx import onnx_model, write_onnx
+from .promote import Promotion, promote
 from .rewards import CrossFitted, GivenModel
 from .schema import Category, FeatureSchema, Number, Vector, Weights
 from .store import load_model, save_model
@@ -46,6 +58,7 @@ __all__ = [
     "Explorer",
     "ExplorerError",
     "ExportError",
+    "Exposures",
     "FeatureSchema",
     "Fixed",
     "GivenModel",
@@ -56,6 +69,7 @@ __all__ = [
     "ModelError",
     "Number",
     "PolicyModel",
+    "Promotion",
     "SchemaError",
     "Softmax",
     "SquareCB",
@@ -68,6 +82,8 @@ __all__ = [
     "WrittenLayer",
     "bundle_bytes",
     "catalogued",
+    "clipped_ips",
+    "direct_method",
     "doubly_robust",
     "effective_sample_size",
     "evaluate",
@@ -79,7 +95,10 @@ __all__ = [
     "onnx_model",
     "parse_explorer",
     "prior_of",
+    "promote",
+    "replay",
     "save_model",
+    "self_normalised_doubly_robust",
     "snips",
     "write_bundle",
     "write_onnx",

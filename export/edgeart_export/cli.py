@@ -10,7 +10,7 @@ from pathlib import Path
 
 import edgeart
 
-from . import attribution_cli, cli_audit, cli_evaluate, cli_export, cli_train
+from . import attribution_cli, cli_audit, cli_evaluate, cli_export, cli_promote, cli_train
 from .cli_parts import EXIT_FAILED, Run, command
 from .collector import cli as collector_cli
 from .errors import ExportError
@@ -26,7 +26,7 @@ example, with the Open Bandit Dataset's files (docs/tutorial.md):
 
 exit codes: 0 done; 1 failed, the message says where and what to do; 2 wrong usage;
 3 done, but in doubt: a mean importance weight is off 1 by more than three standard errors, or a
-decision does not repeat
+decision does not repeat; promote: 0 yes, 3 doubt, 4 no, 5 undecided
 """
 
 
@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for part in (
         *(collector_cli, cli_audit, attribution_cli, publish_cli),
-        *(cli_train, cli_export, cli_evaluate),
+        *(cli_train, cli_export, cli_evaluate, cli_promote),
     ):
         part.register(commands)
     demo = command(

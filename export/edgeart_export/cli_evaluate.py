@@ -9,77 +9,113 @@ from typing import Any
 
 import edgeart
 
-from . import obd, tables
-from .cli_parts import EXIT_DOUBT, EXIT_OK, at_least, command, half, log, positive
+from . import cli_evaluate_tables, cli_exposures, obd, tables
+from .cli_parts import EXIT_DOUBT, EXIT_OK, command, half, positive
 from .evaluate import evaluate, logged_value
+from .log import Log
 from .rewards import CrossFitted, GivenModel, RewardModel
 from .store import load_model
+from .tables import Step
 
 
 def register(commands: Any) -> None:
     """Adds the command to the subparsers of `edgeart-export`."""
-    evaluation = command(
+    sub = command(
         commands,
         "evaluate",
         _evaluate,
-        "Estimates what policies would have earned on a log (SNIPS, IPS, DR).",
-        "evaluate random_men.csv.gz --half second --policy policy.edgeart --policy b.edgeart",
+        "Estimates what policies would have earned on a log (SNIPS, IPS, DR and others).",
+        "evaluate --exposures exposures/ --policy policy.edgeart --group country\n"
+        "  edgeart-export evaluate random_men.csv.gz --half second --policy policy.edgeart",
     )
-    log(evaluation)
-    evaluation.add_argument(
+    sub.add_argument(
+        "log", type=Path, nargs="?", help="log in the Open Bandit Dataset's CSV layout; or give"
+    )
+    cli_exposures.register_exposures(sub, required=False)
+    sub.add_argument(
         "--policy", type=Path, action="append", required=True, help="bundle; may be given again"
     )
-    evaluation.add_argument("--items", type=Path, help="refuse rows of items not in this file")
-    half(evaluation, "rows to use, halves in time (default all)")
-    evaluation.add_argument(
-        "--reward-model",
-        type=Path,
-        help="model of other data for DR (default: cross-fitted on these rows)",
+    sub.add_argument("--items", type=Path, help="refuse rows of a log whose item is not in here")
+    half(sub, "rows of a log to use, halves in time (default all)")
+    cli_exposures.register_model(sub)
+    sub.add_argument("--clip", type=positive, help="largest weight of clipped IPS (default √rows)")
+    sub.add_argument(
+        "--bootstrap", action="store_true", help="intervals of resampled clusters as well"
     )
-    evaluation.add_argument(
-        "--lambda", dest="l2", type=positive, default=100.0, help="its penalty (default 100)"
-    )
-    evaluation.add_argument(
-        "--folds", type=at_least(2), default=5, help="folds of cross-fitting (default 5)"
-    )
+    sub.add_argument("--all", action="store_true", help="print every estimator with its interval")
+    sub.add_argument("--report", type=Path, metavar="FILE", help="write one HTML file as well")
+    sub.add_argument("--json", action="store_true", help="print one JSON object, no progress")
+    sub.set_defaults(usage=sub.error)
 
 
 def _evaluate(options: argparse.Namespace) -> int:
+    if (options.log is None) == (options.exposures is None):
+        options.usage("give a log, or --exposures DIR")
+    for name, given in (("--items", options.items), ("--half", options.half != "all")):
+        if given and options.log is None:
+            options.usage(f"{name} is of a log, not of --exposures")
+    if options.since is not None and options.exposures is None:
+        options.usage("--since is of --exposures, not of a log")
     policies = [edgeart.Policy.open(path) for path in options.policy]
     with tables.progress(quiet=options.json) as step:
-        items = obd.load_items(options.items) if options.items else None
-        rows = obd.load_impressions(
-            options.log, items=items, progress=step(f"reading {options.log.name}")
-        ).half(options.half)
-        exposures = rows.log()
-        reward_model: RewardModel
-        if options.reward_model:
-            reward_model = GivenModel(load_model(options.reward_model))
-        else:
-            artworks = [a for p in policies if obd.TITLE in p.titles for a in p.artworks(obd.TITLE)]
-            titles = {obd.TITLE: list(dict.fromkeys([*artworks, *exposures.artwork]))}
-            reward_model = CrossFitted(rows.schema(), titles, l2=options.l2, folds=options.folds)
+        source, log, reward_model = _source(options, policies, step)
         evaluations = [
             evaluate(
                 policy,
-                exposures,
+                log,
                 reward_model=reward_model,
-                progress=step(str(path), len(exposures)),
+                clip=options.clip,
+                group=options.group,
+                bootstrap=options.bootstrap,
+                progress=step(str(path), len(log)),
             )
             for policy, path in zip(policies, options.policy, strict=True)
         ]
-    logged = logged_value(exposures)
+    logged = logged_value(log)
+    if options.report is not None:
+        from .report.evaluation import write_evaluation  # noqa: PLC0415 - only if it is asked for
+
+        named = [(path.stem, e) for path, e in zip(options.policy, evaluations, strict=True)]
+        write_evaluation(options.report, named, logged, source, options.group)
     report: dict[str, object] = {
-        "log": str(options.log),
-        "half": options.half,
-        "rows": len(exposures),
-        "logging_policy": {**logged.to_json(), "rewarded": int((exposures.reward > 0).sum())},
-        "reward_model": str(options.reward_model or f"cross-fitted, {options.folds} folds"),
+        **source,
+        "logging_policy": {
+            **logged.to_json(),
+            "rewarded": int((log.reward > 0).sum()),
+        },
+        "reward_model": cli_exposures.model_name(options),
         "policies": [
             {"file": str(path), **evaluation.to_json()}
             for path, evaluation in zip(options.policy, evaluations, strict=True)
         ],
     }
-    tables.show(report, options.json, tables.evaluated)
-    tables.warn(evaluations)
+    tables.show(report, options.json, cli_evaluate_tables.evaluated)
+    if options.all and not options.json:
+        cli_evaluate_tables.estimators(report)
+    if options.group and not options.json:
+        cli_evaluate_tables.groups(report, options.group)
+    cli_evaluate_tables.warn(evaluations)
     return EXIT_OK if all(e.mean_weight_holds for e in evaluations) else EXIT_DOUBT
+
+
+def _source(
+    options: argparse.Namespace, policies: list[edgeart.Policy], step: Step
+) -> tuple[dict[str, object], Log, RewardModel]:
+    """What the report says of the rows, the rows, and the reward model."""
+    if options.exposures is not None:
+        since = cli_exposures.milliseconds(options.since)
+        loaded = cli_exposures.load(options, policies, step, since)
+        source = {"log": str(options.exposures), "half": "all", **loaded.to_json()}
+        return source, loaded.log, cli_exposures.reward_model(options, policies, loaded.log)
+    items = obd.load_items(options.items) if options.items else None
+    rows = obd.load_impressions(
+        options.log, items=items, progress=step(f"reading {options.log.name}")
+    ).half(options.half)
+    log = rows.log()
+    source = {"log": str(options.log), "half": options.half, "rows": len(log)}
+    if options.reward_model:
+        return source, log, GivenModel(load_model(options.reward_model))
+    artworks = [a for p in policies if obd.TITLE in p.titles for a in p.artworks(obd.TITLE)]
+    titles = {obd.TITLE: list(dict.fromkeys([*artworks, *log.artwork]))}
+    model = CrossFitted(rows.schema(), titles, l2=options.l2, folds=options.folds)
+    return source, log, model

@@ -3,45 +3,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 import edgeart
 
-from .errors import DataError
-from .estimators import Estimate, doubly_robust, effective_sample_size, ips, mean, snips
+from .estimators import Estimate, mean, mrdr_weight
+from .evaluate_groups import groups
+from .evaluate_judged import Judged, judged, members_of
+from .evaluate_shares import Progress, Shares, rows_of
 from .explorers import KINDS
 from .log import Log
-from .rewards import Prediction, RewardModel, rows_by_title
-
-Progress = Callable[[int], None]
+from .rewards import CrossFitted, Prediction, RewardModel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     """The estimates of one policy on one log; see `edgeart_export.estimators` for the formulas.
 
-    mean_weight estimates 1 whatever the policy: a mean further off than its error allows says that
-    a logging propensity is wrong or that the log lacks artworks which the policy shows.
-    effective_rewarded: effective sample size times the share of rows with a reward other than 0;
-    with only a few of them the normal approximation fails, and the intervals are too short.
-    floors: (title, declared floor, candidates) wherever floor · candidates > 1.
+    overall: on all rows. mean_weight estimates 1 whatever the policy: a mean further off than its
+    error allows says that a logging propensity is wrong or that the log lacks artworks which the
+    policy shows. clip: the largest weight of clipped IPS. floors: (title, declared floor,
+    candidates) wherever floor · candidates > 1. groups: the same as `overall` by member group, such
+    as "GB", on its rows alone; None where the policy shows nothing of what these saw. weights: the
+    importance weights, float64 [rows].
     """
 
     policy: str
     sequence: int
     explorer: str
-    rows: int
-    ips: Estimate
-    snips: Estimate
-    dr: Estimate | None
+    overall: Judged
     mean_weight: Estimate
-    effective_sample_size: float
-    effective_rewarded: float
     largest_weight: float
+    clip: float
     floors: tuple[tuple[str, float, int], ...]
+    groups: Mapping[str, Judged | None] = field(default_factory=dict)
+    weights: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0), repr=False)
+
+    @property
+    def rows(self) -> int:
+        """Rows of the log."""
+        return self.overall.rows
+
+    @property
+    def ips(self) -> Estimate:
+        """Inverse propensity scoring."""
+        return self.overall.estimates["ips"]
+
+    @property
+    def snips(self) -> Estimate:
+        """Self-normalised inverse propensity scoring."""
+        return self.overall.estimates["snips"]
+
+    @property
+    def dr(self) -> Estimate | None:
+        """Doubly robust; None without a reward model."""
+        return self.overall.estimates.get("dr")
+
+    @property
+    def sndr(self) -> Estimate | None:
+        """Self-normalised doubly robust; None without a reward model."""
+        return self.overall.estimates.get("sndr")
+
+    @property
+    def effective_sample_size(self) -> float:
+        """So many rows of its own the log is worth to the policy."""
+        return self.overall.effective_sample_size
+
+    @property
+    def effective_rewarded(self) -> float:
+        """See `Rows.effective_rewarded`."""
+        return self.overall.effective_rewarded
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why there are no intervals; empty where there are."""
+        return self.overall.doubts
 
     @property
     def mean_weight_holds(self) -> bool:
@@ -58,16 +100,14 @@ class Evaluation:
             "policy": self.policy,
             "sequence": self.sequence,
             "explorer": self.explorer,
-            "rows": self.rows,
-            "snips": self.snips.to_json(),
-            "ips": self.ips.to_json(),
-            "dr": None if self.dr is None else self.dr.to_json(),
-            "effective_sample_size": self.effective_sample_size,
-            "effective_rewarded": self.effective_rewarded,
+            "dr": None,
+            **self.overall.to_json(),
+            "clip": self.clip,
             "largest_weight": self.largest_weight,
             "mean_weight": self.mean_weight.to_json(),
             "mean_weight_holds": self.mean_weight_holds,
             "floors_above_uniform": [list(floor) for floor in self.floors],
+            "groups": {name: group and group.to_json() for name, group in self.groups.items()},
         }
 
 
@@ -82,46 +122,56 @@ def evaluate(
     *,
     reward_model: RewardModel | None = None,
     targets: Mapping[str, Prediction] | None = None,
+    clip: float | None = None,
+    group: str | None = None,
+    bootstrap: bool = False,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Estimates the value of `policy` on `log`; without a reward model there is no DR.
+    """Estimates the value of `policy` on `log`; without a reward model there is no DM, DR or SNDR.
 
-    targets: what `propensities(policy, log)` gave, if that is at hand. progress: called now and
-    then with the number of rows done. A logged artwork that the policy does not have gets weight 0.
-    Raises DataError for a log of fewer than two rows or a title that the policy or the reward model
-    lacks.
+    MRDR needs a model that it can have fitted anew, a CrossFitted. targets: what
+    `propensities(policy, log)` gave, if that is at hand. clip: the largest weight of clipped IPS;
+    √n by default (Ionides 2008, *Truncated importance sampling*). group: a declared feature, such
+    as country, for whose values there are estimates of their own. bootstrap: intervals of resampled
+    clusters as well. progress: called now and then with the number of rows done. A logged artwork
+    that the policy does not have gets weight 0. Raises DataError for a log of fewer than two rows
+    or a title that the policy or the reward model lacks.
     """
     if targets is None:
         targets = propensities(policy, log, progress)
     predicted = None if reward_model is None else reward_model.predict(log)
-    weight, logged_prediction, target_prediction = (np.zeros(len(log)) for _ in range(3))
-    for title, target in targets.items():
-        rows, at = target.rows, np.arange(len(target.rows))
-        place = {artwork: i for i, artwork in enumerate(target.artworks)}
-        shown = np.array([place.get(log.artwork[row], -1) for row in rows.tolist()])
-        known = shown >= 0
-        weight[rows] = np.where(known, target.values[at, shown], 0.0) / log.propensity[rows]
-        if predicted is not None:
-            model = predicted[title].columns(title, target.artworks)
-            logged_prediction[rows] = np.where(known, model[at, shown], 0.0)
-            target_prediction[rows] = (target.values * model).sum(axis=1)
-    dr = None
-    if predicted is not None:
-        dr = doubly_robust(log.reward, weight, logged_prediction, target_prediction, log.cluster)
-    size = effective_sample_size(weight)
+    rows = rows_of(log, targets, predicted)
+    robust = None
+    if isinstance(reward_model, CrossFitted):
+        weight = mrdr_weight(rows.weight * log.propensity, log.propensity)
+        # λ of the fit keeps its meaning where the weights' mean is 1.
+        weight /= max(float(weight.mean()), 1e-300)
+        robust = rows_of(log, targets, reward_model.predict(log, weight))
+    clip = math.sqrt(len(log)) if clip is None else clip
+    asked: dict[str, Any] = {
+        "clip": clip,
+        "modelled": predicted is not None,
+        "even": all(float(np.ptp(log.propensity[t.rows])) < 1e-6 for t in targets.values()),
+        "bootstrap": bootstrap,
+    }
+    parts: dict[str, Judged | None] = {}
+    if group is not None:
+        member = groups(log.contexts, group)
+        others = {} if robust is None else members_of(robust, member)
+        for name, own in members_of(rows, member).items():
+            some = len(own) > 1 and own.weight.any() and own.groups.count > 1
+            parts[name] = judged(own, others.get(name), **asked) if some else None
     return Evaluation(
+        overall=judged(rows, robust, **asked),
         policy=policy.name,
         sequence=policy.sequence,
         explorer=describe_explorer(policy),
-        rows=len(log),
-        ips=ips(log.reward, weight, log.cluster),
-        snips=snips(log.reward, weight, log.cluster),
-        dr=dr,
-        mean_weight=mean(weight, log.cluster),
-        effective_sample_size=size,
-        effective_rewarded=size * float(np.mean(log.reward != 0)),
-        largest_weight=float(weight.max()),
+        mean_weight=mean(rows.weight, log.cluster),
+        largest_weight=float(rows.weight.max()),
+        clip=clip,
         floors=floors_above_uniform(policy, sorted(targets)),
+        groups=parts,
+        weights=rows.weight,
     )
 
 
@@ -134,33 +184,7 @@ def propensities(
     the policy does not have: nothing is known of what it would show there; and where its cells
     take all units.
     """
-    targets: dict[str, Prediction] = {}
-    place = np.zeros(len(log), dtype=np.intp)
-    for title, rows in rows_by_title(log):
-        if title not in policy.titles:
-            raise DataError(
-                f"row {rows[0]}: policy {policy.name!r} has no title {title!r}; leave the title's "
-                f"rows out, or export a policy that has it"
-            )
-        artworks = policy.artworks(title)
-        targets[title] = Prediction(rows, artworks, np.zeros((len(rows), len(artworks))))
-        place[rows] = np.arange(len(rows))
-    # A propensity does not depend on the seed, but on the cell: what is judged is the policy's own
-    # explorer, not that of a holdback.
-    try:
-        unit = policy.unit_of_cell(None)
-    except LookupError as error:
-        raise DataError(f"{error}; export the policy with smaller shares of cells") from None
-    values, context = None, policy.context(seed=0, unit=unit)
-    for row, i in enumerate(place.tolist()):
-        if log.contexts[row] is not values:  # the rows of one page may share their map
-            values = log.contexts[row]
-            context = policy.context(values, seed=0, unit=unit)
-        candidates = policy.candidates(context, log.title[row])
-        targets[log.title[row]].values[i] = np.asarray(candidates.n) / candidates.total
-        if progress is not None and (row % 500 == 499 or row == len(log) - 1):
-            progress(row + 1)
-    return targets
+    return Shares(policy).of(log, progress)
 
 
 def describe_explorer(policy: edgeart.Policy) -> str:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .errors import DataError
 from .log import Log
 from .model import PolicyModel
-from .schema import FeatureSchema
+from .schema import FeatureSchema, Values
 from .tower import forward
 from .trainers.linear import LinearTrainer
 
@@ -60,6 +60,20 @@ def rows_by_title(log: Log) -> Iterator[tuple[str, Rows]]:
         yield title, np.array(found, dtype=np.intp)
 
 
+def encoded_rows(schema: FeatureSchema, log: Log) -> npt.NDArray[np.float32]:
+    """The encoded contexts of a log: float32 [n, width]. Rows that share a map share its code."""
+    # The log keeps its maps alive, so that each id stays one map's.
+    number: dict[int, int] = {}
+    distinct: list[Values] = []
+    code = np.zeros(len(log), dtype=np.intp)
+    for row, values in enumerate(log.contexts):
+        code[row] = known = number.setdefault(id(values), len(number))
+        if known == len(distinct):
+            distinct.append(values)
+    found: npt.NDArray[np.float32] = schema.encode_many(distinct)[code]
+    return found
+
+
 class GivenModel:
     """Predicts with a model trained on other data, for example on an earlier part of the log."""
 
@@ -68,7 +82,7 @@ class GivenModel:
 
     def predict(self, log: Log) -> dict[str, Prediction]:
         """The model's scores. Raises DataError for a title it does not have."""
-        encoded = self._model.schema.encode_many(log.contexts).astype(np.float64)
+        encoded = encoded_rows(self._model.schema, log).astype(np.float64)
         vectors = forward(self._model.tower, encoded)
         weights = self._model.weights.astype(np.float64)
         return _predict(log, self._model.titles, vectors, [(slice(None), weights)], self._model)
@@ -96,33 +110,12 @@ class CrossFitted:
         self._schema, self._titles = schema, titles
         self._l2, self._folds, self._seed = l2, folds, seed
 
-    def predict(self, log: Log) -> dict[str, Prediction]:
-        """Out-of-fold predictions. Raises DataError for titles or artworks it was not given."""
-        vectors = self._schema.encode_many(log.contexts)
-        fold = self._deal(log)
-        parts = []
-        for f in range(self._folds):
-            rows = np.flatnonzero(fold == f)
-            picked = rows.tolist()
-            part = LinearTrainer(self._schema, self._titles, l2=self._l2)
-            parts.append(
-                part.fit(
-                    {
-                        "title": [log.title[i] for i in picked],
-                        "artwork": [log.artwork[i] for i in picked],
-                        "reward": log.reward[rows],
-                        "context": vectors[rows],
-                    }
-                )
-            )
-        fitted: list[tuple[npt.NDArray[np.bool_] | slice, Floats]] = []
-        for f in range(self._folds):
-            others = LinearTrainer(self._schema, self._titles, l2=self._l2)
-            for g, part in enumerate(parts):
-                if g != f:
-                    others.merge(part)
-            fitted.append((fold == f, others.solve()))
-        return _predict(log, self._titles, vectors.astype(np.float64), fitted, None)
+    def predict(self, log: Log, weight: Floats | None = None) -> dict[str, Prediction]:
+        """Out-of-fold predictions; weight: what each row counts when fitted, [n], None: all alike.
+
+        Raises DataError for titles or artworks it was not given.
+        """
+        return cross_fit(self._schema, self._titles, log, self._deal(log), self._l2, weight)
 
     def _deal(self, log: Log) -> npt.NDArray[np.int64]:
         rng = np.random.default_rng(self._seed)
@@ -134,6 +127,43 @@ class CrossFitted:
             raise DataError(f"{groups} rows or clusters cannot be dealt to {self._folds} folds")
         dealt: npt.NDArray[np.int64] = rng.permutation(np.arange(groups) % self._folds)[group]
         return dealt
+
+
+def cross_fit(
+    schema: FeatureSchema,
+    titles: Mapping[str, Sequence[str]],
+    log: Log,
+    fold: npt.NDArray[np.int64],
+    l2: float,
+    weight: Floats | None = None,
+) -> dict[str, Prediction]:
+    """Predicts each row with a LinearTrainer of penalty l2 that saw the rows of other folds alone.
+
+    fold: [n], 0 to folds − 1, of which each has a row. weight: [n] ≥ 0, what a row counts.
+    """
+    vectors = encoded_rows(schema, log)
+    folds = int(fold.max(initial=-1)) + 1
+    parts = []
+    for f in range(folds):
+        rows = np.flatnonzero(fold == f)
+        picked = rows.tolist()
+        batch: dict[str, object] = {
+            "title": [log.title[i] for i in picked],
+            "artwork": [log.artwork[i] for i in picked],
+            "reward": log.reward[rows],
+            "context": vectors[rows],
+        }
+        if weight is not None:
+            batch["weight"] = weight[rows]
+        parts.append(LinearTrainer(schema, titles, l2=l2).fit(batch))
+    fitted: list[tuple[npt.NDArray[np.bool_] | slice, Floats]] = []
+    for f in range(folds):
+        others = LinearTrainer(schema, titles, l2=l2)
+        for g, part in enumerate(parts):
+            if g != f:
+                others.merge(part)
+        fitted.append((fold == f, others.solve()))
+    return _predict(log, titles, vectors.astype(np.float64), fitted, None)
 
 
 def _predict(

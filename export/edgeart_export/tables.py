@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,16 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from .evaluate import Evaluation
-
 Step = Callable[..., Callable[[int], None]]
 """`step(title, total=None)` opens a bar and gives the function that moves it."""
 
 Report = Mapping[str, Any]
-
-
-SMALL = 10
-"""Fewer effective rewarded rows than this make a standard error too small to be trusted."""
 
 
 def show_table(table: Table) -> None:
@@ -194,66 +188,10 @@ def _stability(found: Report) -> None:
         )
 
 
-def evaluated(report: Report) -> None:
-    """The table of `evaluate`; values are mean rewards per row."""
-    logging = report["logging_policy"]
-    part = "" if report["half"] == "all" else f" ({report['half']} half)"
-    print(
-        f"{report['log']}{part}: {report['rows']} rows, {logging['rewarded']} of them rewarded. "
-        f"DR's reward model: {report['reward_model']}."
-    )
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("policy", overflow="fold")
-    for name in ("SNIPS ± se", "DR ± se", "ESS", "max w", "mean w ± se"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_row("(logging policy)", pm(logging), "", str(report["rows"]), "1", "")
-    for policy in report["policies"]:
-        table.add_row(
-            f"{policy['file']} {policy['explorer']}",
-            pm(policy["snips"]),
-            pm(policy["dr"]),
-            f"{policy['effective_sample_size']:.0f}",
-            f"{policy['largest_weight']:.3g}",
-            pm(policy["mean_weight"], 4) + ("" if policy["mean_weight_holds"] else " FAILS"),
-        )
-    show_table(table)
-    print(
-        "se: standard error; value ± 1.96 se is the 95 % interval. ESS: effective sample size. "
-        "w: importance weight;\n"
-        "its mean estimates 1 and FAILS where it is more than three standard errors off."
-    )
-
-
-def pm(estimate: Mapping[str, float] | None, digits: int = 5) -> str:
-    """`value ± standard error`."""
+def pm(estimate: Mapping[str, float | None] | None, digits: int = 5) -> str:
+    """`value ± standard error`; the value alone where there is no error."""
     if estimate is None:
         return "-"
+    if estimate["se"] is None:
+        return f"{estimate['value']:.{digits}f}"
     return f"{estimate['value']:.{digits}f} ± {estimate['se']:.{digits}f}"
-
-
-def warn(evaluations: Sequence[Evaluation]) -> None:
-    """Says on stderr what a table cannot: floors that cannot hold, numbers not to be trusted."""
-
-    def say(text: str) -> None:
-        print(text, file=sys.stderr)
-
-    for e in evaluations:
-        for title, floor, count in e.floors:
-            say(
-                f"note: {e.policy} ({e.explorer}): {count} candidates of title {title!r} cannot "
-                f"each have a floor of {floor:g}; what holds is 1/{count}, so there the policy is "
-                f"uniform whatever its scores are. Choose a floor below {1 / count:.4f}."
-            )
-        if e.effective_rewarded < SMALL:
-            say(
-                f"note: {e.policy} ({e.explorer}): its effective sample of "
-                f"{e.effective_sample_size:.0f} rows holds about {e.effective_rewarded:.1f} "
-                f"rewarded ones; standard errors and intervals from so few are too small."
-            )
-        if not e.mean_weight_holds:
-            say(
-                f"warning: {e.policy} ({e.explorer}): the mean importance weight "
-                f"{e.mean_weight.value:.4f} ± {e.mean_weight.se:.4f} is not 1: the logged "
-                f"propensities or the candidates differ from what was really done. Do not trust "
-                f"this row."
-            )

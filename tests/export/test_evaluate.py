@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import msgpack
 import numpy as np
 import pytest
 
@@ -31,6 +32,8 @@ from edgeart_export import (
     logged_value,
 )
 from edgeart_export.evaluate import propensities
+from edgeart_export.evaluate_groups import groups
+from edgeart_export.evaluate_shares import Defaults, Shares, common, rows_of
 from edgeart_export.obd import TITLE, load_impressions, load_items
 
 SCHEMA = FeatureSchema([Category("c", ["a", "b"])])
@@ -269,3 +272,129 @@ def test_mean_weight_holds_on_the_second_half_of_the_recorded_log(
     assert min(found.dr.se, found.snips.se) > 0
     # 34 candidates cannot each have a twentieth: there the declared floor makes the policy uniform.
     assert bool(found.floors) == (explorer.floor == 0.05)
+
+
+def test_estimators_that_need_a_model_or_one_that_can_be_fitted_anew_are_there_with_it() -> None:
+    log, target = uniform_log(1500, seed=2), policy(Greedy(floor=0.1))
+    plain = {"snips", "ips", "clipped", "replay"}
+    assert {*evaluate(target, log).overall.estimates} == plain
+    given = evaluate(target, log, reward_model=GivenModel(model(Uniform())))
+    assert {*given.overall.estimates} == plain | {"dm", "dr", "sndr"}
+    fitted = evaluate(target, log, reward_model=CrossFitted(SCHEMA, TITLES, l2=1.0))
+    assert {*fitted.overall.estimates} == plain | {"dm", "dr", "sndr", "mrdr"}
+    truth = fitted.snips
+    for name, estimate in fitted.overall.estimates.items():
+        if name not in ("dm", "replay"):
+            assert abs(estimate.value - truth.value) < 4 * truth.se
+
+
+def test_replay_judges_the_likeliest_artwork_and_has_an_interval_after_uniform_logging() -> None:
+    log = uniform_log(6000, seed=3)
+    found = evaluate(policy(Greedy(floor=0.1)), log)
+    assert found.overall.interval("replay") is not None
+    low, high = found.overall.interval("replay") or (0.0, 0.0)
+    # Without its exploration greedy always shows the winner, which earns 1 in 2 times.
+    assert low <= 0.5 <= high
+    skewed = dataclasses.replace(log, propensity=np.where(np.arange(6000) % 2, 0.3, 0.4))
+    assert evaluate(policy(Greedy(floor=0.1)), skewed).overall.interval("replay") is None
+
+
+def test_the_direct_method_has_no_interval() -> None:
+    log = uniform_log(6000, seed=3)
+    found = evaluate(policy(Uniform()), log, reward_model=CrossFitted(SCHEMA, TITLES, l2=1.0))
+    assert found.overall.interval("dm") is None
+    assert found.overall.interval("dr") is not None
+    assert found.to_json()["dm"] == {
+        "value": found.overall.estimates["dm"].value,
+        "se": None,
+        "low": None,
+        "high": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("rows", "clusters", "rewarded", "doubt"),
+    [
+        (900, 900, 300, "the effective sample of 900 rows is smaller than 1,000"),
+        (2000, 2000, 24, "rewarded rows count as 24.0 of equal weight, fewer than 25"),
+        (2000, 99, 500, "units count as 99 like ones, fewer than 100"),
+        (2000, 200, 500, None),
+    ],
+)
+def test_too_few_rows_rewards_or_units_have_no_interval_but_a_plain_warning(
+    rows: int, clusters: int, rewarded: int, doubt: str | None
+) -> None:
+    log = dataclasses.replace(
+        uniform_log(rows),
+        reward=(np.arange(rows) < rewarded).astype(np.float64),
+        cluster=np.arange(rows) % clusters,
+    )
+    found = evaluate(policy(Uniform()), log, bootstrap=True)
+    assert found.doubts == (() if doubt is None else (doubt,))
+    told = found.to_json()["snips"]
+    assert isinstance(told, dict)
+    assert (told["low"] is None) == (told["bootstrap"] is None) == (doubt is not None)
+    assert told["value"] == found.snips.value
+
+
+def test_member_groups_have_estimates_of_their_own() -> None:
+    log = uniform_log(9000, seed=4)
+    target = policy(Greedy(floor=0.05))
+    found = evaluate(target, log, group="c", reward_model=GivenModel(model(Uniform())))
+    assert {*found.groups} == {"a", "b"}
+    total = 0
+    for name, group in found.groups.items():
+        assert group is not None
+        rows = np.flatnonzero([context["c"] == name for context in log.contexts])
+        alone = evaluate(target, log.take(rows), reward_model=GivenModel(model(Uniform())))
+        for estimator in ("snips", "sndr"):
+            assert group.estimates[estimator].value == pytest.approx(
+                alone.overall.estimates[estimator].value, rel=1e-12
+            )
+            assert group.interval(estimator) == pytest.approx(alone.overall.interval(estimator))
+        total += group.rows
+    assert total == 9000
+
+
+def test_groups_need_a_category_of_few_values() -> None:
+    log = uniform_log(60)
+    packed = [msgpack.packb({"c": "a"}), msgpack.packb({}), msgpack.packb({"c": "b"})] * 20
+    names = groups(packed, "c").tolist()
+    assert names[:3] == ["a", "(missing)", "b"]
+    with pytest.raises(DataError, match="no context has the feature 'd'"):
+        groups(log.contexts, "d")
+    with pytest.raises(DataError, match="row 0: feature 'c' is 3; groups need a category"):
+        groups([{"c": 3}], "c")
+    with pytest.raises(DataError, match="'c' has 51 values; groups need one of at most 50"):
+        groups([{"c": str(i)} for i in range(51)], "c")
+
+
+def test_shares_are_the_same_whether_they_are_kept_or_not() -> None:
+    target = policy(EpsilonGreedy(0.3))
+    packed = [msgpack.packb({"c": "ab"[i % 2]}) for i in range(60)]
+    log = dataclasses.replace(uniform_log(60), contexts=packed)
+    kept = Shares(target, keep=True)
+    kept.of(log)
+    for one, other, fresh in zip(
+        kept.of(log).values(),
+        Shares(target).of(log).values(),
+        propensities(
+            target, dataclasses.replace(log, contexts=[*map(msgpack.unpackb, packed)])
+        ).values(),
+        strict=True,
+    ):
+        assert np.array_equal(one.values, other.values)
+        assert np.array_equal(one.values, fresh.values)
+
+
+def test_defaults_are_each_titles_first_artwork() -> None:
+    log = uniform_log(300)
+    found = rows_of(log, Defaults(policy(Uniform())).of(log), None)
+    first = np.array([TITLES[t][0] == a for t, a in zip(log.title, log.artwork, strict=True)])
+    assert np.array_equal(found.weight, np.where(first, 1 / log.propensity, 0))
+
+
+def test_titles_that_all_policies_have_are_found() -> None:
+    smaller = PolicyModel("s", 1, SCHEMA, {"t": ["x"]}, np.zeros((1, 4)), np.zeros(1), Uniform())
+    both = [policy(Uniform()), edgeart.Policy.from_bytes(bundle_bytes(smaller))]
+    assert common(["t", "u", "t", "v"], both).tolist() == [True, False, True, False]

@@ -23,7 +23,7 @@ FACING = {
 LEARNING = (
     "edgeart_export.demo.learning",
     "edgeart_export.demo.estimates",
-    "edgeart_export.demo.exposures",
+    "edgeart_export.exposures",
     "edgeart_export.demo.reward",
     "edgeart_export.trainers",
     "edgeart_export.attribution",

@@ -28,9 +28,9 @@ import edgeart
 from ..attribution import attribute
 from ..engines.duckdb import DuckDBEngine
 from ..errors import ExportError
+from ..exposures import COLUMNS
 from ..reward import QualityPlay
 from ..simulate.audience import DAY_MS, Audience, Wave
-from .exposures import COLUMNS
 from .reward import LATENESS_MS, MINUTES, START_MS, WINDOW_MS
 
 TRAVELLING = 10

@@ -14,12 +14,12 @@ import pyarrow as pa
 import edgeart
 
 from ..bundle import bundle_bytes
-from ..estimators import Estimate
+from ..estimators import Estimate, Rows
+from ..exposures import Exposures
 from ..model import PolicyModel
 from ..simulate.audience import Audience, Wave
 from . import learning
-from .estimates import Rows, Shares, judge
-from .exposures import Exposures
+from .estimates import Shares, judge
 from .reward import SETTLED_MS, START_MS
 from .values import ORACLE, true_values
 
@@ -78,7 +78,7 @@ class Verdict:
     @property
     def gain(self) -> Estimate:
         """Contextual over unpersonalised, by SNDR."""
-        return self.rows[CONTEXTUAL].sndr.minus(self.rows[UNPERSONALISED].sndr)
+        return self.rows[CONTEXTUAL].sndr.minus(self.rows[UNPERSONALISED].sndr).estimate()
 
     @property
     def closed(self) -> float:

@@ -10,9 +10,9 @@ import pyarrow as pa
 
 import edgeart
 
+from ..exposures import COLUMNS
 from ..simulate.audience import COLUMNS as PAGE_COLUMNS
 from ..simulate.audience import DAY_MS, Audience, Wave
-from .exposures import COLUMNS
 from .reward import MINUTES, SETTLED_MS, START_MS, WINDOW_MS
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..explorers import Explorer, Fixed, SquareCB, Uniform
+from ..exposures import Exposures
 from ..model import PolicyModel
 from ..schema import Category, FeatureSchema, Number, Weights
 from ..trainers import LinearTrainer
-from .exposures import Exposures
 
 Titles = Mapping[str, Sequence[str]]
 Tags = Mapping[tuple[str, str], str]
@@ -65,17 +65,17 @@ def personal(
 
     tags: (title, artwork) → tag, of every artwork that was or is to be shown.
     """
-    title, artwork = np.array(exposures.title)[rows], np.array(exposures.artwork)[rows]
+    title, artwork = exposures.title[rows], exposures.artwork[rows]
     seen = dict.fromkeys(zip(title.tolist(), artwork.tolist(), strict=True))
     every = {
         t: list(dict.fromkeys([*row, *(a for u, a in seen if u == t)])) for t, row in titles.items()
     }
-    trainer = LinearTrainer(exposures.schema, every, artworks=tags)
+    trainer = LinearTrainer(schema(), every, artworks=tags)
     trainer.fit(
         {
             "title": title,
             "artwork": artwork,
-            "reward": np.array(exposures.reward, dtype=np.float64)[rows],
+            "reward": exposures.reward[rows],
             "context": exposures.vectors(rows),
         }
     )
@@ -93,7 +93,7 @@ def unpersonalised(
     those who were shown an artwork are not everybody. (Means of rewards weighted by propensity are
     so noisy that their best is worse.)
     """
-    title, vectors = np.array(exposures.title)[rows], exposures.vectors(rows)
+    title, vectors = exposures.title[rows], exposures.vectors(rows)
     best = {}
     for key, part in model.title_rows().items():
         mean = vectors[title == key].mean(axis=0, dtype=np.float64)

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bundle import write_atomically
+from ..report.charts import Line, bars, lines
 from .artwork import artwork_svg
-from .charts import Line, bars, lines
 from .days import CONTEXTUAL, POLICIES, UNIFORM, UNPERSONALISED, History, Verdict
 from .homes import Card, Home
 from .style import STYLE
