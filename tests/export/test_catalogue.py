@@ -35,6 +35,8 @@ from edgeart_export.catalogue import load_prior as load
 from edgeart_export.catalogue import read_catalogue
 from edgeart_export.cli import main
 from edgeart_export.trainers.features import ArtworkFeatures
+from tests.export.test_training import SCHEMA as TRAINED_SCHEMA
+from tests.export.test_training import exposures
 
 SCHEMA = FeatureSchema([Category("country", ["US"])])  # slots: US, other, intercept
 # Columns: kind=couple, kind=duel, year; years 2010 and 2020 are −1 and 1.
@@ -318,3 +320,31 @@ def test_the_command_exports_a_catalogue_and_says_what_changed(
     save_model(model(), tmp_path / "model", prior=PRIOR)
     assert main(arguments) == 1
     assert "cannot be read as Parquet" in capsys.readouterr().err
+
+
+def test_what_training_on_exposures_saves_serves_a_catalogue_of_later(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    schema = tmp_path / "schema.json"
+    schema.write_text(json.dumps(TRAINED_SCHEMA.to_json()), encoding="utf-8")
+    pq.write_table(exposures(1, 0), tmp_path / "exposures.parquet")
+    head, rows = "title,artwork,kind,live\n", "t,a,couple,{}\nt,b,duel,true\nu,c,couple,true\n"
+    (tmp_path / "now.csv").write_text(head + rows.format("true") + "u,d,duel,true\n", "utf-8")
+    later = head + rows.format("false") + "u,d,duel,true\nu,e,couple,true\nv,f,heist,true\n"
+    (tmp_path / "later.csv").write_text(later, "utf-8")
+    model = tmp_path / "model"
+    train = ["train", str(tmp_path / "exposures.parquet"), "--schema", str(schema)]
+    assert main([*train, "--artworks", str(tmp_path / "now.csv"), "-o", str(model)]) == 0
+    export = ["export", str(model), "--bundle", str(tmp_path / "x"), "--json"]
+    capsys.readouterr()
+    assert main([*export, "--catalogue", str(tmp_path / "later.csv")]) == 0
+    found = json.loads(capsys.readouterr().out)["catalogue"]
+    assert (found["added"], found["removed"]) == (2, 1)
+    assert found["added_titles"] == ["v"]
+    assert found["undescribed"] == [["v", "f"]]
+    policy = edgeart.Policy.open(tmp_path / "x")
+    assert {title: policy.artworks(title) for title in policy.titles} == {
+        "t": ("b",),
+        "u": ("c", "d", "e"),
+        "v": ("f",),
+    }
