@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ..explorers import Explorer, Fixed, SquareCB, Uniform
 from ..exposures import Exposures
+from ..exposures_usable import cut
 from ..model import PolicyModel
 from ..schema import Category, FeatureSchema, Number, Weights
 from ..trainers import LinearTrainer
@@ -101,7 +102,9 @@ def personal(
             "context": vectors[here],
         }
     )
-    model = trainer.to_model(NAME, sequence, EXPLORER, {"exposures": str(len(title))})
+    model = trainer.to_model(
+        NAME, sequence, EXPLORER, {"exposures": str(len(title)), **cut(exposures, rows)}
+    )
     shared = [learned[0][t] + learned[1][tags[t, a]] for t, a in model.artworks]
     return dataclasses.replace(
         model, weights=model.weights + np.array(shared, dtype=np.float32), variance=None

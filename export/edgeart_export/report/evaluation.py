@@ -146,8 +146,8 @@ def _table(found: Named) -> str:
     return section(
         "All estimators",
         "Reward per 100 exposures. Effective sample: so many exposures of its own the log is worth "
-        "to the policy. The mean weight must be 1 but for chance. In parentheses: what may be off by "
-        "more than chance, DM by what its model does not know, replay by how it was logged.",
+        "to the policy. The mean weight must be 1 but for chance. In parentheses: what may be off "
+        "by more than chance, DM by what its model does not know, replay by how it was logged.",
         table(("policy", *(NAMES[n] for n in names), "ESS", "max w", "mean w"), rows),
     )
 
