@@ -22,9 +22,10 @@ DEVICE := $(shell find edgeart -name '*.py' -o -name '*.pyi' -o -name py.typed)
 .PHONY: force help demo test test-native test-python test-device lint lint-python lint-c lint-statistics
 .PHONY: format
 .PHONY: targets coverage fuzz amalgamation gates
-.PHONY: bench bench-feedback sigkill agreement attribution null-worlds unbiasedness
-.PHONY: interval-coverage promotion
-.PHONY: variance-formats deltas bench-sync poll-simulation sync-sigkill dist clean distclean
+.PHONY: bench bench-feedback sigkill agreement attribution audit-speed null-worlds unbiasedness
+.PHONY: interval-coverage promotion statistics cold-start variance-formats deltas
+.PHONY: bench-sync poll-simulation sync-sigkill
+.PHONY: dist clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /:/' \
@@ -155,6 +156,9 @@ agreement: $(STAMP)/test ## N random policies (10,000), core and oracle equal to
 attribution: $(STAMP)/test ## attribute 2,000,000 impressions: truth, CPU and memory
 	@"$(BIN)/python" -m benchmarks.attribution
 
+audit-speed: $(STAMP)/test ## audit 1,000,000 decisions: differences, decisions a second
+	@"$(BIN)/python" -m benchmarks.audit
+
 null-worlds: $(STAMP)/test ## SEEDS worlds (100) without anything to gain: how often is a gain claimed?
 	@"$(BIN)/python" -m benchmarks.null_worlds --seeds $(or $(SEEDS),100)
 
@@ -166,6 +170,12 @@ interval-coverage: $(STAMP)/test ## LOGS clustered logs (2000) of four worlds, w
 
 promotion: $(STAMP)/test ## WORLDS (200) without a gain and with 10 %, and what is promoted in them
 	@"$(BIN)/python" -m benchmarks.promotion --worlds $(or $(WORLDS),200)
+
+statistics: $(STAMP)/test ## the trainer's sums beside a numpy loop; memory for 100,000 artworks
+	@"$(BIN)/python" -m benchmarks.statistics
+
+cold-start: $(STAMP)/test ## SEEDS worlds (20) whose artworks are half new, with features and without
+	@"$(BIN)/python" -m benchmarks.cold_start --seeds $(or $(SEEDS),20)
 
 deltas: $(STAMP)/bench ## bytes of deltas between bundles, beside bsdiff and zstd
 	@"$(BIN)/python" -m benchmarks.deltas

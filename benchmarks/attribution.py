@@ -97,6 +97,7 @@ def sql_alone(folder: Path, memory: str) -> dict[str, int]:
     files: dict[str, Sequence[Path]] = {
         **landed(folder / "landing"),
         "plays": sorted(folder.glob("plays-*.parquet")),
+        "failures": [],
         "emitted": [],
         "credited": [],
     }

@@ -188,7 +188,7 @@ def flips(anew: bytes, kept: bytes) -> float:
     """Share of (context, title) pairs whose best artwork keeping codes changes."""
     one, other = edgeart.Policy.from_bytes(anew), edgeart.Policy.from_bytes(kept)
     rows = [range(t * ARTWORKS, (t + 1) * ARTWORKS) for t in range(len(one.titles))]
-    return against(one, other, sample(schema(), COMPARED, seed=1), rows)[0]
+    return against(one, other, sample(schema(), COMPARED, seed=1), rows).flips
 
 
 def main(arguments: list[str] | None = None) -> int:

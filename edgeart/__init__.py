@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from edgeart.feedback import FeedbackLog
     from edgeart.host import HostDecision
     from edgeart.limits import Limits
-    from edgeart.repeat import Repetition
+    from edgeart.repeat import Repeater, Repetition
     from edgeart.selector import Selector
     from edgeart.sums import crc32c, title_hash
     from edgeart.types import (
@@ -73,6 +73,7 @@ __all__ = [
     "Page",
     "Policy",
     "PreparedTitles",
+    "Repeater",
     "Repetition",
     "RepetitionError",
     "Report",
@@ -95,6 +96,7 @@ _LATER = {
     "FeedbackLog": "edgeart.feedback",
     "HostDecision": "edgeart.host",
     "Limits": "edgeart.limits",
+    "Repeater": "edgeart.repeat",
     "Repetition": "edgeart.repeat",
     "Selector": "edgeart.selector",
     "UploadStatus": "edgeart.upload",

@@ -147,6 +147,11 @@ class PreparedTitles:
         self.titles = titles
         self._indices = indices
 
+    @property
+    def indices(self) -> memoryview:
+        """Index of each title in the bundle, 2**32 - 1 for one it does not have: a view of 'I'."""
+        return self.policy._bytes_of(self._indices).cast("I")
+
     def __len__(self) -> int:
         return len(self.titles)
 

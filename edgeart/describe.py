@@ -54,6 +54,12 @@ class Described(Parts):
         """
         return tuple(map(self._artwork_id, self._rows_of(self._index(title))))
 
+    def artwork_ids(self) -> list[str]:
+        """Ids of all artworks, in row order."""
+        rows = self._ffi.new("uint32_t[]", list(range(self.artwork_count)))
+        found: Any = self._ids(rows, 1, len(rows), of_titles=False)
+        return list(found)
+
     def artwork_attributes(self, title: str, artwork: str) -> tuple[str, ...]:
         """Names of the attributes an artwork has. Raises UnknownTitleError, UnknownArtworkError."""
         rows = self._rows_of(self._index(title))

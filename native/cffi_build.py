@@ -148,6 +148,51 @@ static ea_decision edgeart_select(const ea_policy *policy, const ea_context *con
 }
 """
 
+# Python's way to repeat logged decisions, contexts one after the other: encodes each, under one
+# unit and one set of limits, and decides its titles. map_ends, ends: where each context's bytes in
+# maps and its titles end. A context that cannot be encoded, or has a title out of range, leaves its
+# status, and its decisions as they were. EA_OK, or EA_E_ARGUMENT for ends that do not fit. Other
+# threads go on meanwhile: it may take a second.
+# numbers: unit, bytes of a context, count of contexts, bytes of maps, count of titles. memory: as
+# read below. Arguments of their own, or a structure's fields, would make the module 4 KB larger.
+REPEAT_DECLARATION = """
+int32_t edgeart_repeat(const uint64_t *numbers, void *const *memory);
+"""
+REPEAT = """
+static int32_t edgeart_repeat(const uint64_t *numbers, void *const *memory) {
+    const ea_policy *policy = memory[0];
+    ea_context *context = memory[1];
+    const ea_limits *limits = memory[2];
+    const uint64_t *seeds = memory[3], *map_ends = memory[4], *ends = memory[5];
+    const char *maps = memory[6];
+    const uint32_t *titles = memory[7];
+    int32_t *statuses = memory[8];
+    ea_decision *decisions = memory[9];
+    size_t count = (size_t)numbers[2];
+    uint64_t map = 0, title = 0;
+    for (size_t i = 0; i < count; map = map_ends[i], title = ends[i], i++)
+        if (map_ends[i] < map || map_ends[i] > numbers[3] || ends[i] < title ||
+            ends[i] > numbers[4])
+            return EA_E_ARGUMENT;
+#ifndef PYPY_VERSION
+    PyThreadState *thread = PyEval_SaveThread();
+#endif
+    map = title = 0;
+    for (size_t i = 0; i < count; map = map_ends[i], title = ends[i], i++) {
+        int32_t status = ea_context_encode(policy, context, (size_t)numbers[1], maps + map,
+                                           (size_t)(map_ends[i] - map), seeds[i], numbers[0], 0);
+        if (!status)
+            status = ea_select_page(policy, context, titles + title, (size_t)(ends[i] - title),
+                                    limits, decisions + title);
+        statuses[i] = status;
+    }
+#ifndef PYPY_VERSION
+    PyEval_RestoreThread(thread);
+#endif
+    return EA_OK;
+}
+"""
+
 # cffi gives Python's global lock away round every call. To take it back costs up to 5 ms, the
 # interpreter's switch interval, where another thread computes; calls of microseconds therefore keep
 # it. These few may take milliseconds and let other threads go on, where the condition holds. From
@@ -190,7 +235,7 @@ static {kind} released_{name}({parameters}) {{
 
 
 ffibuilder = FFI()
-ffibuilder.cdef(declarations() + IDS_DECLARATION + SELECT_DECLARATION)
+ffibuilder.cdef(declarations() + IDS_DECLARATION + SELECT_DECLARATION + REPEAT_DECLARATION)
 ffibuilder.set_source(
     "edgeart._native",
     '#include "edgeart.h"\n'
@@ -198,6 +243,7 @@ ffibuilder.set_source(
     + IDS
     + SMALL
     + SELECT
+    + REPEAT
     + KEPT
     + "".join(released(*entry) for entry in RELEASED.items())
     + "#endif\n",

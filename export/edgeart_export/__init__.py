@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from .bundle import Written, WrittenLayer, bundle_bytes, write_bundle
+from .bundle import bundle_bytes, write_bundle
+from .catalogue import ArtworkPrior, catalogued, load_prior, prior_of
 from .cells import Cell, holdbacks
 from .errors import DataError, ExplorerError, ExportError, ModelError, SchemaError
 from .estimators import (
@@ -39,11 +40,14 @@ from .rewards import CrossFitted, GivenModel
 from .schema import Category, FeatureSchema, Number, Vector, Weights
 from .store import load_model, save_model
 from .tower import Layer
-from .trainers import LinearTrainer
+from .trainers import ArtworkFeatures, LinearTrainer
+from .written import Written, WrittenLayer
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ArtworkFeatures",
+    "ArtworkPrior",
     "Category",
     "Cell",
     "CrossFitted",
@@ -77,6 +81,7 @@ __all__ = [
     "Written",
     "WrittenLayer",
     "bundle_bytes",
+    "catalogued",
     "clipped_ips",
     "direct_method",
     "doubly_robust",
@@ -85,9 +90,11 @@ __all__ = [
     "holdbacks",
     "ips",
     "load_model",
+    "load_prior",
     "logged_value",
     "onnx_model",
     "parse_explorer",
+    "prior_of",
     "promote",
     "replay",
     "save_model",

@@ -21,6 +21,7 @@ from .attribution_tables import (
     EMITTED,
     EXPOSURES,
     AttributionError,
+    audited,
     check_plays,
     landed,
     with_templates,
@@ -57,7 +58,7 @@ class Report:
         }
 
 
-def attribute(
+def attribute(  # noqa: PLR0913 - keywords, each with a default that most runs keep
     landing: Path,
     state: Path,
     out: Path,
@@ -65,6 +66,7 @@ def attribute(
     reward: QualityPlay | None = None,
     lateness: timedelta = timedelta(hours=48),
     plays: Sequence[Path] = (),
+    audit: Path | None = None,
     now: datetime | None = None,
     engine: Engine | None = None,
 ) -> Report:
@@ -72,9 +74,10 @@ def attribute(
 
     lateness: how long after the window plays may still arrive; until window and lateness have
     passed since the first showing there is no 0, the exposure is held back. plays: Parquet files
-    of the external play log. now: with a zone; the clock's by default. engine: DuckDB by default.
-    Raises DataError for inputs and AttributionError for the state or the engine; then, as after a
-    crash, the state is what it was.
+    of the external play log. audit: what `audit` wrote of this landing folder; what does not repeat
+    is left out, what it has not seen is left for later. now: with a zone; the clock's by default.
+    engine: DuckDB by default. Raises DataError for inputs and AttributionError for the state or the
+    engine; then, as after a crash, the state is what it was.
     """
     began = time.monotonic()
     reward = reward or QualityPlay()
@@ -91,6 +94,10 @@ def attribute(
     ):
         refuse_foreign(out, opened)
         files: dict[str, Sequence[Path]] = {**landed(landing), "plays": list(plays)}
+        files["failures"] = []
+        if audit is not None:
+            files["failures"] = [audit]
+            files["impressions"] = audited(audit, landing, files["impressions"])
         files.update({part: opened.files(part) for part in PARTS})
         job = Job(
             files=with_templates(files, Path(folder)),

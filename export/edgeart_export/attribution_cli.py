@@ -42,6 +42,7 @@ exit codes: 0 done, also where nothing was new; 1 failed, the message says where
 _WORDS = {
     "impressions": "impressions read",
     "duplicates": "of them duplicates",
+    "not_repeated": "left out: the audit could not repeat them",
     "no_context": "without a context (the device had none)",
     "lost_context": "without a context (it was lost)",
     "shown_instead": "another artwork was shown instead",
@@ -101,17 +102,24 @@ def register(commands: Any) -> None:
         help="external play logs, all of them: started, minutes, and ref or subject and title",
     )
     sub.add_argument(
+        "--audit",
+        type=Path,
+        metavar="FILE",
+        help="what `audit --out` wrote: impressions that do not repeat are left out, those that it "
+        "has not seen wait",
+    )
+    sub.add_argument(
         "--now",
         type=moment,
         help="decide as of this moment, such as 2026-01-31T06:00:00Z (default: the clock)",
     )
     sub.add_argument(
-        "--memory", type=_size, default="1GB", help="most memory for DuckDB's buffers (default 1GB)"
+        "--memory", type=size, default="1GB", help="most memory for DuckDB's buffers (default 1GB)"
     )
     sub.add_argument(
         "--temp", type=Path, metavar="DIR", help="where DuckDB puts what memory does not hold"
     )
-    sub.add_argument("--threads", type=_threads, help="threads of DuckDB (default: all cores)")
+    sub.add_argument("--threads", type=threads, help="threads of DuckDB (default: all cores)")
     sub.add_argument("--json", action="store_true", help="print one JSON object, no progress")
 
 
@@ -138,6 +146,7 @@ def run(options: argparse.Namespace) -> int:
             reward=QualityPlay(minutes=options.minutes, window=options.window),
             lateness=options.lateness,
             plays=options.plays,
+            audit=options.audit,
             now=options.now,
             engine=engine,
         )
@@ -204,13 +213,15 @@ def _minutes(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes above 0") from None
 
 
-def _size(text: str) -> str:
+def size(text: str) -> str:
+    """An amount of memory, as DuckDB reads it."""
     if not re.fullmatch(r"\d+(\.\d+)?\s*([kKmMgGtT]i?)?[bB]", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not an amount of memory such as 512MB")
     return text
 
 
-def _threads(text: str) -> int:
+def threads(text: str) -> int:
+    """A number of threads."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of threads from 1 on")
     return int(text)

@@ -6,6 +6,7 @@ The landing tables themselves are described in `arrow_schemas`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -42,6 +43,11 @@ EXPOSURES = pa.schema(
         pa.field("minutes", pa.float32(), nullable=False),  # the largest that counts, 0 if none
         pa.field("reward", pa.float32(), nullable=False),
         pa.field("previous", pa.float32()),  # the reward given before, in a correction
+        # What limited the first choice, in rows and attributes of the bundle with this digest.
+        pa.field("denied", pa.binary()),
+        pa.field("required", pa.uint32(), nullable=False),
+        pa.field("forbidden", pa.uint32(), nullable=False),
+        pa.field("candidates", pa.binary()),
     ]
 )
 """One row per decision that was seen; a correction is a second row of the same exposure."""
@@ -56,6 +62,30 @@ EMITTED = pa.schema(
 
 CREDITED = pa.schema([pa.field("play", pa.binary(16), nullable=False)])
 """State: plays found by subject that made a reward of 1, as hashes."""
+
+FAILURES = pa.schema(
+    [
+        pa.field("stream", pa.uint64(), nullable=False),
+        pa.field("sequence", pa.uint32(), nullable=False),
+        pa.field("cause", pa.string(), nullable=False),
+        pa.field("context", pa.uint32(), nullable=False),
+        pa.field("digest", pa.binary(16)),  # of the bundle that decided, if the context is known
+        pa.field("title", pa.string(), nullable=False),
+        # What was logged, and what comes out; null where nothing does.
+        pa.field("artwork", pa.string()),
+        pa.field("n", pa.uint32(), nullable=False),
+        pa.field("total", pa.uint32(), nullable=False),
+        pa.field("reason", pa.uint8(), nullable=False),
+        pa.field("repeated_artwork", pa.string()),
+        pa.field("repeated_n", pa.uint32()),
+        pa.field("repeated_total", pa.uint32()),
+        pa.field("repeated_reason", pa.uint8()),
+    ]
+)
+"""What an audit writes: impressions that do not repeat; a copy of an event may be there as well."""
+
+AUDITED = b"edgeart audited"
+"""Key in that table's metadata: which files of impressions were looked at, a list as JSON."""
 
 PLAYS = pa.schema(
     [
@@ -87,13 +117,26 @@ def landed(landing: Path) -> dict[str, list[Path]]:
             f"give the folder that `edgeart-export collect --landing` writes"
         )
     order = ("impressions", "outcomes", "losses", "contexts")
-    return {name: _files(landing / name) for name in order}
+    return {name: table_files(landing, name) for name in order}
 
 
-def _files(table: Path) -> list[Path]:
+def table_files(landing: Path, name: str) -> list[Path]:
+    """The files of one landing table."""
     # A name that begins with a dot is a file that is still being written.
-    found = table.glob("date=*/*.parquet")
+    found = (landing / name).glob("date=*/*.parquet")
     return sorted(path for path in found if not path.name.startswith("."))
+
+
+def audited(path: Path, landing: Path, impressions: Sequence[Path]) -> list[Path]:
+    """Those files of impressions that an audit looked at. Raises DataError for what is no audit."""
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+        names = frozenset(json.loads(metadata[AUDITED]))
+    except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
+        raise DataError(
+            f"{path} is not what `edgeart-export audit --out` writes: {error!r}"
+        ) from None
+    return [each for each in impressions if each.relative_to(landing).as_posix() in names]
 
 
 def check_plays(paths: Iterable[Path]) -> None:
@@ -148,7 +191,13 @@ def _is_bool(kind: pa.DataType) -> bool:
 
 def with_templates(files: dict[str, Sequence[Path]], folder: Path) -> dict[str, Sequence[Path]]:
     """Puts an empty file with all columns in front of each list, so that no list is empty."""
-    schemas = {**LANDING, "plays": PLAYS, "emitted": EMITTED, "credited": CREDITED}
+    schemas = {
+        **LANDING,
+        "plays": PLAYS,
+        "failures": FAILURES,
+        "emitted": EMITTED,
+        "credited": CREDITED,
+    }
     complete: dict[str, Sequence[Path]] = {}
     for name, paths in files.items():
         template = folder / f"{name}.parquet"

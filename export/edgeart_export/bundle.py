@@ -6,10 +6,10 @@ from __future__ import annotations
 import dataclasses
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import msgpack
 import numpy as np
@@ -17,22 +17,16 @@ import numpy.typing as npt
 
 import edgeart
 
-from .compare import against
+from .compare import Difference, against
 from .errors import ModelError
 from .examples import extreme, sample, typical
 from .model import PolicyModel
-from .quantize import (
-    decode_variances,
-    encode_variances,
-    quantize_layer,
-    quantize_rows,
-    relative_error,
-    stable_rows,
-)
+from .quantize import encode_variances, quantize_layer, quantize_rows, stable_rows
 from .schema import FeatureSchema, Values
 from .stable import Previous, Stability
 from .tower import Layer, Rows
 from .wire import Body, WireLayer, WireVariances, document
+from .written import Written, written
 
 MAX_VECTORS = 64
 MAX_CONTEXT_BYTES = 65_536
@@ -40,41 +34,6 @@ COMPARED = 256
 """Contexts that i8 rows are compared with f32 rows on, where the caller gives none."""
 MAX_FLIPS = 0.02
 """Codes of an earlier bundle are not kept where more titles than this share would flip."""
-
-
-@dataclass(frozen=True)
-class Written:
-    """What came of writing a bundle, and what its rows cost against the model's own f32 rows.
-
-    flips: share of (context, title) pairs whose best artwork differs, 0 to 1.
-    score_error: largest |score − score with f32 rows and layers|. contexts: number of contexts
-    compared. variance_error: largest relative error of a variance, None where none were written.
-    """
-
-    path: Path
-    size: int
-    format: int
-    rows: Rows
-    titles: int
-    artworks: int
-    vectors: int
-    contexts: int
-    flips: float
-    score_error: float
-    variance_error: float | None
-    layers: tuple[WrittenLayer, ...]
-    stability: Stability | None = None
-
-
-@dataclass(frozen=True)
-class WrittenLayer:
-    """A layer of the tower. weight_error: largest |weight − stored| over the output's largest."""
-
-    inputs: int
-    outputs: int
-    activation: str
-    rows: Rows
-    weight_error: float
 
 
 def bundle_bytes(
@@ -128,45 +87,32 @@ def write_bundle(
     data = bundle_bytes(model, rows=rows, vectors=vectors)
     body = _body(model, rows, None)
     contexts = list(sample(model.schema, COMPARED, seed=0) if contexts is None else contexts)
-    flips, error, compared = compare_rows(model, edgeart.Policy.from_bytes(data), contexts)
+    found = compare_rows(model, edgeart.Policy.from_bytes(data), contexts)
     stability = None
     if stable is not None:
         previous = Previous(stable, model)
         kept = bundle_bytes(model, rows=rows, vectors=vectors, stable=stable)
         anew, policy = (edgeart.Policy.from_bytes(each) for each in (data, kept))
-        found = compare_rows(model, policy, contexts)
+        then = compare_rows(model, policy, contexts)
         stable_body = _body(model, rows, previous)
         stability = Stability(
             previous=previous.sequence,
             kept=previous.kept(stable_body.weights),
             fresh=previous.kept(body.weights),
-            flips=against(anew, policy, contexts, model.title_rows().values())[0],
-            used=found[0] <= max(MAX_FLIPS, flips),
+            flips=against(anew, policy, contexts, model.title_rows().values()).flips,
+            used=then.flips <= max(MAX_FLIPS, found.flips),
         )
         if stability.used:
-            data, body, (flips, error, compared) = kept, stable_body, found
+            data, body, found = kept, stable_body, then
     write_atomically(Path(path), data)
-    return Written(
-        path=Path(path),
-        size=len(data),
-        format=body.format,
-        rows=rows,
-        titles=len(model.titles),
-        artworks=len(model.artworks),
-        vectors=len(_default_vectors(model.schema, vectors)),
-        contexts=compared,
-        flips=flips,
-        score_error=error,
-        variance_error=_variance_error(model, body),
-        layers=tuple(map(_written_layer, model.tower, body.tower)),
-        stability=stability,
-    )
+    count = len(_default_vectors(model.schema, vectors))
+    return written(Path(path), len(data), model, body, found, vectors=count, stability=stability)
 
 
 def compare_rows(
     model: PolicyModel, policy: edgeart.Policy, contexts: Iterable[Values]
-) -> tuple[float, float, int]:
-    """Flips, largest score error and number of contexts of `policy` against f32 rows and layers."""
+) -> Difference:
+    """How `policy` differs from f32 rows and layers."""
     plain = [dataclasses.replace(layer, rows="f32") for layer in model.tower]
     body = _body(dataclasses.replace(model, tower=plain), "f32", None)
     exact = edgeart.Policy.from_bytes(document(body))
@@ -216,23 +162,6 @@ def _wire_layer(layer: Layer, rows: Rows) -> WireLayer:
     return WireLayer(layer.activation, rows, weights, scales, layer.bias)
 
 
-def _written_layer(layer: Layer, wire: WireLayer) -> WrittenLayer:
-    rows: Rows = "i8" if wire.rows == "i8" else "f32"
-    error = 0.0
-    if rows == "i8":
-        stored = wire.weights.astype(np.float64) * wire.scales
-        largest = np.abs(layer.weights).max(axis=0)
-        error = float((np.abs(stored - layer.weights) / np.where(largest > 0, largest, 1)).max())
-    return WrittenLayer(layer.inputs, layer.outputs, layer.activation, rows, error)
-
-
-def _variance_error(model: PolicyModel, body: Body) -> float | None:
-    if body.variances is None or model.variance is None:
-        return None
-    stored = decode_variances(body.variances.codes, body.variances.scale)
-    return relative_error(model.variance, stored)
-
-
 def _default_vectors(schema: FeatureSchema, vectors: Sequence[Values] | None) -> Sequence[Values]:
     if vectors is None:
         made = [{}, typical(schema), extreme(schema), extreme(schema, -1)]
@@ -261,10 +190,17 @@ def packed(values: Values) -> bytes:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Replaces `path` by a file of these bytes that is on disk before it gets the name."""
+    with open_whole(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def open_whole(path: Path) -> Iterator[BinaryIO]:
+    """A file to write, which replaces `path` at the end, on disk by then; not after an error."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         # mkstemp's 0600 would keep a web server from reading what is meant to be published.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command `edgeart-export`: collect, attribute, train, evaluate off-policy, export."""
+"""The command `edgeart-export`: collect, audit, attribute, train, evaluate off-policy, export."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import edgeart
 
-from . import attribution_cli, cli_evaluate, cli_export, cli_promote, cli_train
+from . import attribution_cli, cli_audit, cli_evaluate, cli_export, cli_promote, cli_train
 from .cli_parts import EXIT_FAILED, Run, command
 from .collector import cli as collector_cli
 from .errors import ExportError
@@ -25,8 +25,8 @@ example, with the Open Bandit Dataset's files (docs/tutorial.md):
   edgeart-export evaluate random_men.csv.gz --half second --policy policy.edgeart
 
 exit codes: 0 done; 1 failed, the message says where and what to do; 2 wrong usage;
-3 evaluated, but a mean importance weight is off 1 by more than three standard errors;
-promote: 0 yes, 3 doubt, 4 no, 5 undecided
+3 done, but in doubt: a mean importance weight is off 1 by more than three standard errors, or a
+decision does not repeat; promote: 0 yes, 3 doubt, 4 no, 5 undecided
 """
 
 
@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for part in (
-        *(collector_cli, attribution_cli, publish_cli),
+        *(collector_cli, cli_audit, attribution_cli, publish_cli),
         *(cli_train, cli_export, cli_evaluate, cli_promote),
     ):
         part.register(commands)

@@ -5,15 +5,29 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
 from pathlib import Path
 from typing import Any
 
+import edgeart
+
 from . import obd, tables
-from .bundle import write_bundle
+from .bundle import COMPARED, write_bundle
+from .catalogue import catalogued, load_prior, read_catalogue
 from .cells import Cell, holdbacks
 from .cli_parts import EXIT_OK, at_least, command, half
-from .errors import ExportError
+from .errors import ExportError, ModelError
+from .examples import sample
 from .explorers import Explorer, parse_explorer
+from .exploring import (
+    LOST,
+    check_floors,
+    known,
+    missing_holdbacks,
+    price,
+    scaled,
+    with_holdbacks,
+)
 from .onnx import write_onnx
 from .store import load_model
 
@@ -42,12 +56,27 @@ def register(commands: Any) -> None:
         "--explorer", type=_explorer, help="such as greedy:floor=0.01 (default: the model's)"
     )
     export.add_argument(
+        "--catalogue",
+        type=Path,
+        metavar="FILE",
+        help="export exactly these artworks (Parquet: title, artwork, whatever describes them; "
+        "attributes where the model has some): new ones as their features suggest",
+    )
+    export.add_argument(
+        "--exposures",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="what attribute wrote: squarecb's gamma becomes gamma·√N/σ, softmax's temperature "
+        "temperature·σ/√N, for a title of N exposures and rewards of standard deviation σ",
+    )
+    export.add_argument(
         "--holdback",
         dest="cells",
         type=_holdbacks,
         metavar="FIXED,UNIFORM",
         help="shares of the units that see defaults and that see artworks drawn alike, such as "
-        "0.02,0.03; 0,0 for none (default: the model's cells)",
+        "0.02,0.03; 0,0 for none (default: the model's cells, and these two where it lacks them)",
     )
     export.add_argument("--salt", help="with another one units fall anew (default: the model's)")
     export.add_argument("--name", help="policy name (default: the model's)")
@@ -70,7 +99,23 @@ def _export(options: argparse.Namespace) -> int:
         if (given := getattr(options, field)) is not None
     }
     model = dataclasses.replace(model, **changes)
-    contexts = None
+    changed = None
+    if options.catalogue:
+        prior = load_prior(options.model)
+        if prior is None:
+            raise ModelError(
+                f"{options.model} says nothing of new artworks: prior.json is missing; train "
+                f"again, or leave --catalogue out"
+            )
+        model, changed = catalogued(model, prior, read_catalogue(options.catalogue))
+    if options.cells is None:
+        model = with_holdbacks(model)
+    if options.exposures:
+        counted = known(options.exposures)
+        held = {title: n for title, n in counted.exposures.items() if title in model.titles}
+        model = scaled(model, held, counted.reward_std)
+    check_floors(model)
+    contexts = list(sample(model.schema, COMPARED, seed=0))
     if options.contexts:
         with tables.progress(quiet=options.json) as step:
             loaded = obd.load_impressions(
@@ -86,6 +131,7 @@ def _export(options: argparse.Namespace) -> int:
             for cell in model.cells
         ],
         "attributes": list(model.attributes),
+        "catalogue": None if changed is None else changed.to_json(),
     }
     if options.bundle:
         written = write_bundle(
@@ -95,12 +141,16 @@ def _export(options: argparse.Namespace) -> int:
             contexts=contexts,
             stable=options.stable_codes.read_bytes() if options.stable_codes else None,
         )
+        found = price(edgeart.Policy.open(options.bundle), contexts)
+        report["exploration"] = dataclasses.asdict(found)
         report["bundle"] = {**dataclasses.asdict(written), "path": str(written.path)}
         report["compared_on"] = str(options.contexts or "random contexts drawn from the schema")
     if options.onnx:
         write_onnx(model, options.onnx)
         report["onnx"] = {"path": str(options.onnx), "size": options.onnx.stat().st_size}
     tables.show(report, options.json, tables.exported)
+    for kind in missing_holdbacks(model.explorer.kind, (c.explorer.kind for c in model.cells)):
+        print(f"note: no {kind} holdback: {LOST[kind]}", file=sys.stderr)
     return EXIT_OK
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -13,16 +14,29 @@ import edgeart
 from .schema import Values
 
 
+@dataclass(frozen=True)
+class Difference:
+    """What changes where one policy is asked in the place of an exact one.
+
+    flips: share of (context, title) pairs whose best artwork is another, 0 to 1. score_error: the
+    largest |score − score|. loss: what the artwork that is best for the other one scores less, by
+    the exact scores, than the exact best: the mean over all pairs; largest_loss: the most.
+    contexts: how many were compared.
+    """
+
+    flips: float
+    score_error: float
+    loss: float
+    largest_loss: float
+    contexts: int
+
+
 def against(
     exact: edgeart.Policy, policy: edgeart.Policy, contexts: Iterable[Values], rows: Iterable[range]
-) -> tuple[float, float, int]:
-    """How a policy differs from another with the same titles: flips, score error, contexts.
-
-    rows: of each title. Flips are the share of (context, title) pairs whose best artwork differs, 0
-    to 1; the error is the largest |score − score|; the last is the number of contexts.
-    """
+) -> Difference:
+    """How a policy differs from another with the same titles; rows: of each title."""
     starts = np.array([own.start for own in rows], dtype=np.intp)
-    flips, error, count = 0, 0.0, 0
+    flips, error, lost, most, count = 0, 0.0, 0.0, 0.0, 0
     for values in contexts:
         count += 1
         if len(starts):
@@ -31,8 +45,12 @@ def against(
                 for p in (exact, policy)
             )
             error = max(error, float(np.abs(wanted.astype(np.float64) - got).max()))
-            flips += int((_best(wanted, starts) != _best(got, starts)).sum())
-    return flips / max(1, count * len(starts)), error, count
+            best, chosen = _best(wanted, starts), _best(got, starts)
+            flips += int((best != chosen).sum())
+            loss = wanted[best].astype(np.float64) - wanted[chosen]
+            lost, most = lost + float(loss.sum()), max(most, float(loss.max()))
+    pairs = max(1, count * len(starts))
+    return Difference(flips / pairs, error, lost / pairs, most, count)
 
 
 def _best(scores: npt.NDArray[np.float32], starts: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:

@@ -9,6 +9,9 @@ model.npz   numpy arrays `weights` float32 [R, k], `bias` float32 [R] and, where
             `tower_0_weights`, `tower_0_bias` and so on, `title_scale` float32 [titles], `masks`
             uint32 [R]. No pickle in it.
 
+prior.json  where the trainer knows what to expect of new artworks: names of features, of titles.
+prior.npz   its numpy arrays, float64: see `catalogue.ArtworkPrior`.
+
 Format 1 is written where it can hold the model: no tower, attributes, cells or factors of titles.
 """
 
@@ -25,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .bundle import write_atomically
+from .catalogue import PRIOR_FILES, ArtworkPrior, save_prior
 from .cells import Cell
 from .errors import ExportError, ModelError
 from .explorers import Explorer
@@ -35,10 +39,17 @@ from .tower import Layer
 FORMAT = 2
 
 
-def save_model(model: PolicyModel, folder: str | os.PathLike[str]) -> Path:
-    """Writes the model into `folder`, which is made where it is missing. Raises OSError."""
+def save_model(
+    model: PolicyModel, folder: str | os.PathLike[str], *, prior: ArtworkPrior | None = None
+) -> Path:
+    """Writes the model into `folder`, which is made where it is missing. Raises OSError.
+
+    prior: what `catalogued` needs later; one of an earlier model does not stay.
+    """
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
+    for name in PRIOR_FILES:
+        (target / name).unlink(missing_ok=True)
     described: dict[str, object] = {
         "format": 1,
         "name": model.name,
@@ -70,6 +81,8 @@ def save_model(model: PolicyModel, folder: str | os.PathLike[str]) -> Path:
     write_atomically(target / "model.npz", packed.getvalue())
     text = json.dumps(described, indent=1, ensure_ascii=False) + "\n"
     write_atomically(target / "model.json", text.encode())
+    if prior is not None:
+        save_prior(prior, target)
     return target
 
 

@@ -66,15 +66,49 @@ def trained(report: Report) -> None:
     features = ", ".join(f"{name} {width}" for name, width in report["features"].items())
     print(f"{report['slots']} slots: {features}, intercept 1")
     print(
-        f"{report['artworks']} artworks, λ = {report['lambda']:g}, σ² = {report['noise']:.6f}; "
+        f"{report['artworks']} artworks, {_penalties(report)}, σ² = {report['noise']:.6f}; "
         f"policy {report['policy']!r}, sequence {report['sequence']}"
     )
     print(f"saved in {report['model']}")
 
 
+def trained_on_exposures(report: Report) -> None:
+    """What `train` did with exposures."""
+    counts = report["exposures"]
+    left = ", ".join(f"{n} {why}" for why, n in counts.items() if n and why != "used")
+    print(
+        f"{counts['used']} exposures of {report['files']} file(s) until {report['trained_until']}"
+        + (f"; besides: {left}" if left else "")
+    )
+    layer = f", {report['rank']} after the layer" if report["rank"] else ""
+    print(
+        f"{report['artworks']} artworks of {report['titles']} titles, {report['without_data']} "
+        f"without data; {report['slots']} slots{layer}; {report['artwork_features']} features of "
+        f"artworks"
+    )
+    print(f"{_penalties(report)}; σ² = {report['noise']:.6f}")
+    print(
+        f"policy {report['policy']!r}, sequence {report['sequence']}, saved in {report['model']}"
+        + (
+            f"; state of {report['sums_bytes']} bytes in {report['state']}"
+            if report["state"]
+            else ""
+        )
+    )
+
+
+def _penalties(report: Report) -> str:
+    found = report["lambda"]
+    if not isinstance(found, dict):
+        return f"λ = {found:g}"
+    return "λ: " + ", ".join(f"{name} {l2:.3g}" for name, l2 in found.items())
+
+
 def exported(report: Report) -> None:
     """What `export` wrote."""
     print(f"policy {report['policy']!r}, sequence {report['sequence']}, {report['explorer']}")
+    if report["catalogue"]:
+        _changes(report["catalogue"])
     if "bundle" in report:
         b = report["bundle"]
         print(
@@ -95,12 +129,48 @@ def exported(report: Report) -> None:
             print(f"  attributes: {', '.join(report['attributes'])}")
         print(
             f"  against f32 weights on {b['contexts']} contexts ({report['compared_on']}): "
-            f"{100 * b['flips']:.2f} % greedy flips, largest score error {b['score_error']:.2g}"
+            f"{100 * b['flips']:.2f} % greedy flips, which cost a title {b['loss']:.6f} of "
+            f"score on average, {b['largest_loss']:.6f} at most"
+        )
+        print(
+            f"  scores off by at most {b['score_error']:.2g} there, {b['score_bound']:.2g} for any "
+            f"context; weights by {100 * b['row_error']:.2g} % (root mean square)"
         )
         if b["stability"]:
             _stability(b["stability"])
+        _price(report["exploration"])
     if "onnx" in report:
         print(f"{report['onnx']['path']}: {report['onnx']['size']} bytes")
+
+
+def _changes(found: Report) -> None:
+    """What --catalogue did."""
+    came, went = len(found["added_titles"]), len(found["removed_titles"])
+    print(
+        f"  catalogue: {found['added']} artworks added, {came} titles among them as a whole; "
+        f"{found['removed']} withdrawn, {went} titles as a whole"
+    )
+    silent = found["undescribed"]
+    if silent:
+        named = ", ".join(f"{title}/{artwork}" for title, artwork in silent[:5])
+        print(
+            f"  nothing is known of {len(silent)} of those added: {named}"
+            f"{', …' if len(silent) > 5 else ''}; they begin with their title's mean"
+        )
+
+
+def _price(found: Report) -> None:
+    """What exploration gives up."""
+    print(
+        f"  exploration gives up {found['total']:.2g} of a best score of {found['best']:.2g}, were "
+        f"the scores true ({found['contexts']} contexts, {found['titles']} title(s)):"
+    )
+    for cell in found["cells"]:
+        name = "no cell" if cell["cell"] is None else f"cell {cell['cell']}"
+        print(
+            f"    {name}, {100 * cell['share']:g} % of units, {cell['explorer']}: "
+            f"{cell['given_up']:.2g}"
+        )
 
 
 def _stability(found: Report) -> None:

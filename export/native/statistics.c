@@ -3,164 +3,166 @@
 
 #include "statistics.h"
 
+#include <math.h>
 #include <string.h>
 
 #ifdef __FAST_MATH__
-#error "sums must be the same on every machine: compile without -ffast-math"
+#error "the order of additions is part of the result: compile without -ffast-math"
 #endif
 
 /* Dense rows of an artwork wait until there are so many: a tile of S then stays in registers while
  * all of them are added, instead of being loaded and stored for each. */
 enum { BLOCK = 32, HIGH = 4, WIDE = 8 };
 
-/* Below one non-zero slot in so many, single products are faster than tiles. */
-enum { SPARSE = 4 };
-
 /* So many rows before they are needed, their memory is asked for. */
 enum { AHEAD = 8 };
 
 #if defined(__GNUC__)
 #define INLINE static inline __attribute__((always_inline))
-typedef double lanes __attribute__((vector_size(32), aligned(8), may_alias));
+#define FETCH(address) __builtin_prefetch(address)
 #else
 #define INLINE static inline
+#define FETCH(address) ((void)(address))
 #endif
 
 #if defined(__GNUC__) && defined(__x86_64__)
-#define HAS_AVX2 1
+#include <immintrin.h>
+#define HAS_FMA 1
 #endif
 
 typedef struct {
-    size_t n, padded, waiting;
-    double *plain;    /* [BLOCK, padded]: v */
-    double *weighted; /* [BLOCK, padded]: weight * v */
+    size_t n;         /* of the triangle */
+    size_t dense;     /* elements before the reward */
+    size_t padded;    /* the same, rounded up to whole tiles */
+    size_t waiting;   /* rows in the block */
+    double *plain;    /* [BLOCK, padded]: (x, z) */
+    double *weighted; /* [BLOCK, padded]: weight * (x, z) */
     double *value;    /* [n]: the non-zero elements of one row */
     int64_t *index;   /* [n]: and where they stand */
 } work;
 
-static size_t padded(size_t n) { return (n + WIDE - 1) / WIDE * WIDE; }
+INLINE size_t padded(size_t n) { return (n + WIDE - 1) / WIDE * WIDE; }
 
 size_t es_scratch(size_t n) { return 2 * BLOCK * padded(n) + 2 * n; }
 
-size_t es_group(const int64_t *artwork, size_t rows, size_t artworks, int64_t *starts,
-                int64_t *order) {
-    memset(starts, 0, (artworks + 1) * sizeof *starts);
-    for (size_t row = 0; row < rows; row++) {
-        if (artwork[row] < 0 || (uint64_t)artwork[row] >= artworks) return row + 1;
+size_t es_group(const es_rows *rows, size_t contexts, int64_t *starts, es_entry *entries) {
+    const int64_t *artwork = rows->artwork, *context = rows->context;
+    memset(starts, 0, (rows->artworks + 1) * sizeof *starts);
+    for (size_t row = 0; row < rows->rows; row++) {
+        if (artwork[row] < 0 || (uint64_t)artwork[row] >= rows->artworks) return row + 1;
+        if (context[row] < 0 || (uint64_t)context[row] >= contexts) return row + 1;
         starts[artwork[row] + 1]++;
     }
-    for (size_t a = 0; a < artworks; a++) starts[a + 1] += starts[a];
-    for (size_t row = 0; row < rows; row++) order[starts[artwork[row]]++] = (int64_t)row;
+    for (size_t a = 0; a < rows->artworks; a++) starts[a + 1] += starts[a];
+    for (size_t row = 0; row < rows->rows; row++)
+        entries[starts[artwork[row]]++] =
+            (es_entry){(int64_t)row, context[row], rows->reward[row], rows->weight[row]};
     /* Every start now is the next artwork's. */
-    for (size_t a = artworks; a > 0; a--) starts[a] = starts[a - 1];
+    for (size_t a = rows->artworks; a > 0; a--) starts[a] = starts[a - 1];
     starts[0] = 0;
     return 0;
 }
 
 /* Where row i of the triangle would have its column 0. */
-static size_t line(size_t n, size_t i) { return i * n - i * (i + 1) / 2; }
+INLINE size_t line(size_t n, size_t i) { return i * n - i * (i + 1) / 2; }
 
-/* The products of four elements with eight, over all waiting rows. */
-INLINE void tile(const work *w, size_t i, size_t j, double out[HIGH][WIDE]) {
-#if defined(__GNUC__)
-    lanes sum[HIGH][2] = {{{0}}};
-    for (size_t row = 0; row < w->waiting; row++) {
-        const double *left = w->weighted + row * w->padded + i;
-        const lanes *right = (const lanes *)(const void *)(w->plain + row * w->padded + j);
-        for (int r = 0; r < HIGH; r++) {
-            sum[r][0] += left[r] * right[0];
-            sum[r][1] += left[r] * right[1];
-        }
+/* A tile, the products of four elements with eight over all waiting rows, goes to the triangle. */
+INLINE void put(const work *w, size_t i, size_t j, double tile[HIGH][WIDE], double *sums) {
+    size_t bottom = i + HIGH < w->dense ? i + HIGH : w->dense;
+    size_t right = j + WIDE < w->dense ? j + WIDE : w->dense;
+    for (size_t r = i; r < bottom; r++) {
+        double *into = sums + line(w->n, r);
+        for (size_t c = r > j ? r : j; c < right; c++) into[c] += tile[r - i][c - j];
     }
-    memcpy(out, sum, sizeof sum);
-#else
-    memset(out, 0, HIGH * WIDE * sizeof(double));
-    for (size_t row = 0; row < w->waiting; row++) {
-        const double *left = w->weighted + row * w->padded + i;
-        const double *right = w->plain + row * w->padded + j;
-        for (int r = 0; r < HIGH; r++)
-            for (int c = 0; c < WIDE; c++) out[r][c] += left[r] * right[c];
-    }
-#endif
 }
 
-INLINE void flush_tiles(const work *w, double *sums) {
-    double out[HIGH][WIDE];
-    for (size_t i = 0; i < w->n; i += HIGH) {
-        for (size_t j = i / WIDE * WIDE; j < w->n; j += WIDE) {
-            tile(w, i, j, out);
-            size_t bottom = i + HIGH < w->n ? i + HIGH : w->n;
-            size_t right = j + WIDE < w->n ? j + WIDE : w->n;
-            for (size_t r = i; r < bottom; r++) {
-                double *into = sums + line(w->n, r);
-                for (size_t c = r > j ? r : j; c < right; c++) into[c] += out[r - i][c - j];
+INLINE void flush_portable(const work *w, double *sums) {
+    for (size_t i = 0; i < w->dense; i += HIGH) {
+        for (size_t j = i / WIDE * WIDE; j < w->dense; j += WIDE) {
+            double tile[HIGH][WIDE] = {{0}};
+            for (size_t row = 0; row < w->waiting; row++) {
+                const double *left = w->weighted + row * w->padded + i;
+                const double *right = w->plain + row * w->padded + j;
+                for (int r = 0; r < HIGH; r++)
+                    for (int c = 0; c < WIDE; c++) tile[r][c] += left[r] * right[c];
             }
+            put(w, i, j, tile, sums);
         }
     }
 }
 
-static void flush_portable(const work *w, double *sums) { flush_tiles(w, sums); }
-
-#ifdef HAS_AVX2
-/* Without FMA, which would round differently. */
-__attribute__((target("avx2"))) static void flush_avx2(const work *w, double *sums) {
-    flush_tiles(w, sums);
+#ifdef HAS_FMA
+__attribute__((target("avx2,fma"))) static inline void flush_fma(const work *w, double *sums) {
+    for (size_t i = 0; i < w->dense; i += HIGH) {
+        for (size_t j = i / WIDE * WIDE; j < w->dense; j += WIDE) {
+            __m256d sum[HIGH][2];
+            for (int r = 0; r < HIGH; r++) sum[r][0] = sum[r][1] = _mm256_setzero_pd();
+            for (size_t row = 0; row < w->waiting; row++) {
+                const double *left = w->weighted + row * w->padded + i;
+                const double *at = w->plain + row * w->padded + j;
+                __m256d right[2] = {_mm256_loadu_pd(at), _mm256_loadu_pd(at + 4)};
+                for (int r = 0; r < HIGH; r++) {
+                    __m256d one = _mm256_broadcast_sd(left + r);
+                    sum[r][0] = _mm256_fmadd_pd(one, right[0], sum[r][0]);
+                    sum[r][1] = _mm256_fmadd_pd(one, right[1], sum[r][1]);
+                }
+            }
+            double tile[HIGH][WIDE];
+            for (int r = 0; r < HIGH; r++) {
+                _mm256_storeu_pd(tile[r], sum[r][0]);
+                _mm256_storeu_pd(tile[r] + 4, sum[r][1]);
+            }
+            put(w, i, j, tile, sums);
+        }
+    }
 }
 #endif
 
-static void flush(work *w, double *sums) {
-    if (w->waiting == 0) return;
-#ifdef HAS_AVX2
-    if (__builtin_cpu_supports("avx2")) flush_avx2(w, sums);
-    else
-#endif
-        flush_portable(w, sums);
-    w->waiting = 0;
+INLINE const float *vector(const es_rows *rows, const es_entry *entry) {
+    return rows->vectors + (size_t)entry->context * rows->width;
 }
 
-#if defined(__GNUC__)
-#define FETCH(address) __builtin_prefetch(address)
-#else
-#define FETCH(address) ((void)(address))
-#endif
+/* Contexts come from anywhere, and to wait for memory took more than all the arithmetic: it is asked
+ * for early. Always inlined, because gcc 12 drops calls of functions that do nothing else. */
+INLINE void fetch(const es_rows *rows, const es_entry *entry) {
+    const char *x = (const char *)vector(rows, entry);
+    size_t bytes = rows->width * sizeof(float);
+    for (size_t from = 0; from < bytes && from < 1024; from += 64) FETCH(x + from);
+    FETCH(x + bytes - 1);
+}
 
-/* Rows come from anywhere, and to wait for memory took more than all the arithmetic: it is asked
- * for AHEAD rows early, and the number of the context that tells where the vector is earlier still.
- * Always inlined, because gcc 12 drops calls of functions that do nothing else. */
-INLINE void fetch(const es_rows *rows, const int64_t *order, int64_t at, int64_t last) {
-    if (at + 2 * AHEAD < last) {
-        size_t row = (size_t)order[at + 2 * AHEAD];
-        FETCH(rows->context + row);
-        FETCH(rows->reward + row);
-        FETCH(rows->weight + row);
-    }
-    if (at + AHEAD < last) {
-        size_t bytes = rows->width * sizeof(float);
-        const char *x = (const char *)rows->vectors +
-                        (size_t)rows->context[order[at + AHEAD]] * bytes;
-        for (size_t from = 0; from < bytes && from < 1024; from += 64) FETCH(x + from);
-        FETCH(x + bytes - 1);
-    }
+/* At most so many elements are not 0. */
+INLINE size_t non_zero(const es_rows *rows, const es_entry *entry) {
+    const float *x = vector(rows, entry);
+    uint32_t count = 0; /* of 32 bits, so that lanes of floats count in lanes of their own width */
+    for (size_t i = 0; i < rows->width; i++) count += x[i] != 0;
+    return count + (rows->extras ? 2 : 0);
 }
 
 /* The non-zero elements of a row before the reward; returns how many. */
-static size_t gather(const es_rows *rows, size_t row, work *w) {
-    const float *x = rows->vectors + (size_t)rows->context[row] * rows->width;
+INLINE size_t gather(const es_rows *rows, const es_entry *entry, work *w) {
+    const float *x = vector(rows, entry);
     size_t count = 0;
     for (size_t i = 0; i < rows->width; i++) {
         w->index[count] = (int64_t)i;
         w->value[count] = (double)x[i];
         count += x[i] != 0;
     }
-    for (size_t i = 2 * row; rows->extra && i < 2 * row + 2; i++) {
-        if (rows->extra[i] < 0) continue;
-        w->index[count] = (int64_t)rows->width + rows->extra[i];
+    for (size_t i = 0; rows->extra && i < 2; i++) {
+        int64_t extra = rows->extra[2 * (size_t)entry->row + i];
+        if (extra < 0) continue;
+        w->index[count] = (int64_t)rows->width + extra;
         w->value[count++] = 1;
     }
     return count;
 }
 
-static void add_sparse(const work *w, size_t count, double weight, double *sums) {
+/* Whether single products are faster than tiles, by measured costs: below some 40 slots never. */
+INLINE int is_sparse(size_t count, size_t n) {
+    return n * n > 16 * n + 8 * count * count + 90 * count + 440;
+}
+
+INLINE void add_sparse(const work *w, size_t count, double weight, double *sums) {
     for (size_t i = 0; i < count; i++) {
         double *into = sums + line(w->n, (size_t)w->index[i]);
         double left = weight * w->value[i];
@@ -168,53 +170,108 @@ static void add_sparse(const work *w, size_t count, double weight, double *sums)
     }
 }
 
-static void wait(work *w, size_t count, double weight) {
+/* Puts a row into the block. */
+INLINE const double *add_dense(const es_rows *rows, const es_entry *entry, work *w) {
+    const float *x = vector(rows, entry);
     double *plain = w->plain + w->waiting * w->padded;
     double *weighted = w->weighted + w->waiting * w->padded;
-    memset(plain, 0, w->padded * sizeof *plain);
-    memset(weighted, 0, w->padded * sizeof *weighted);
-    for (size_t i = 0; i < count; i++) {
-        plain[w->index[i]] = w->value[i];
-        weighted[w->index[i]] = weight * w->value[i];
+    for (size_t i = 0; i < rows->width; i++) plain[i] = (double)x[i];
+    for (size_t i = rows->width; i < w->padded; i++) plain[i] = 0;
+    for (size_t i = 0; rows->extra && i < 2; i++) {
+        int64_t extra = rows->extra[2 * (size_t)entry->row + i];
+        if (extra >= 0) plain[rows->width + (size_t)extra] = 1;
     }
+    for (size_t i = 0; i < w->padded; i++) weighted[i] = entry->weight * plain[i];
     w->waiting++;
+    return plain;
 }
 
-/* Only products with the reward change. */
-static void correct(const work *w, size_t count, double weight, double reward, double previous,
-                    double *sums) {
+/* The last column, what is multiplied with the reward: v times change, and the square's change. */
+INLINE void add_reward(const work *w, const double *v, double change, double square, double *sums) {
     size_t last = w->n - 1;
-    double change = weight * (reward - previous);
+    if (change != 0)
+        for (size_t i = 0; i < w->dense; i++) sums[line(w->n, i) + last] += change * v[i];
+    sums[line(w->n, last) + last] += square;
+}
+
+INLINE void add_reward_sparse(const work *w, size_t count, double change, double square,
+                              double *sums) {
+    size_t last = w->n - 1;
     for (size_t i = 0; i < count; i++)
         sums[line(w->n, (size_t)w->index[i]) + last] += change * w->value[i];
-    sums[line(w->n, last) + last] += change * (reward + previous);
+    sums[line(w->n, last) + last] += square;
 }
 
-void es_add(const es_rows *rows, const int64_t *starts, const int64_t *order, double *scratch,
-            double *sums) {
-    size_t n = rows->width + rows->extras + 1, wide = padded(n);
-    int64_t last = starts[rows->artworks];
-    work w = {n, wide, 0, scratch, scratch + BLOCK * wide, scratch + 2 * BLOCK * wide,
-              (int64_t *)(void *)(scratch + 2 * BLOCK * wide + n)};
-    for (size_t artwork = 0; artwork < rows->artworks; artwork++) {
-        double *own = sums + artwork * (n * (n + 1) / 2);
-        for (int64_t at = starts[artwork]; at < starts[artwork + 1]; at++) {
-            size_t row = (size_t)order[at];
-            fetch(rows, order, at, last);
-            double weight = rows->weight[row], reward = rows->reward[row];
-            if (!(weight > 0)) continue;
-            size_t count = gather(rows, row, &w);
-            if (rows->previous && rows->previous[row] == rows->previous[row]) {
-                correct(&w, count, weight, reward, rows->previous[row], own);
-                continue;
-            }
-            w.index[count] = (int64_t)(n - 1);
-            w.value[count] = reward;
-            count += reward != 0;
-            if (count * SPARSE <= n) add_sparse(&w, count, weight, own);
-            else wait(&w, count, weight);
-            if (w.waiting == BLOCK) flush(&w, own);
-        }
-        flush(&w, own);
+typedef void flusher(const work *w, double *sums);
+
+INLINE void add_row(const es_rows *rows, const es_entry *entry, work *w, flusher *flush,
+                    double *sums) {
+    double weight = entry->weight, reward = entry->reward;
+    if (!(weight > 0)) return;
+    double previous = rows->previous ? rows->previous[entry->row] : (double)NAN;
+    if (previous == previous) {
+        double change = weight * (reward - previous);
+        add_reward_sparse(w, gather(rows, entry, w), change, change * (reward + previous), sums);
+        return;
     }
+    double change = weight * reward, square = change * reward;
+    if (is_sparse(0, w->dense) && is_sparse(non_zero(rows, entry), w->dense)) {
+        size_t count = gather(rows, entry, w);
+        add_sparse(w, count, weight, sums);
+        add_reward_sparse(w, count, change, square, sums);
+    } else {
+        add_reward(w, add_dense(rows, entry, w), change, square, sums);
+        if (w->waiting == BLOCK) {
+            flush(w, sums);
+            w->waiting = 0;
+        }
+    }
+}
+
+INLINE void add_all(const es_rows *rows, const int64_t *starts, const es_entry *entries,
+                    double *scratch, flusher *flush, es_sums *sums) {
+    size_t dense = rows->width + rows->extras, n = dense + 1, wide = padded(n);
+    int64_t last = starts[rows->artworks];
+    work w = {n, dense, padded(dense), 0, scratch, scratch + BLOCK * wide,
+              scratch + 2 * BLOCK * wide, (int64_t *)(void *)(scratch + 2 * BLOCK * wide + n)};
+    for (size_t artwork = 0; artwork < rows->artworks; artwork++) {
+        double *own = sums->products + artwork * (n * (n + 1) / 2);
+        double count = 0, reward = 0;
+        for (int64_t at = starts[artwork]; at < starts[artwork + 1]; at++) {
+            if (at + AHEAD < last) fetch(rows, entries + at + AHEAD);
+            add_row(rows, entries + at, &w, flush, own);
+            double previous = rows->previous ? rows->previous[entries[at].row] : (double)NAN;
+            int corrects = previous == previous;
+            count += corrects ? 0 : entries[at].weight;
+            reward += entries[at].weight * (entries[at].reward - (corrects ? previous : 0));
+        }
+        sums->counts[artwork] += count;
+        sums->rewards[artwork] += reward;
+        if (w.waiting) flush(&w, own);
+        w.waiting = 0;
+    }
+}
+
+static void add_portable(const es_rows *rows, const int64_t *starts, const es_entry *entries,
+                         double *scratch, es_sums *sums) {
+    add_all(rows, starts, entries, scratch, flush_portable, sums);
+}
+
+#ifdef HAS_FMA
+__attribute__((target("avx2,fma"))) static void add_fma(const es_rows *rows, const int64_t *starts,
+                                                        const es_entry *entries, double *scratch,
+                                                        es_sums *sums) {
+    add_all(rows, starts, entries, scratch, flush_fma, sums);
+}
+#endif
+
+void es_add(const es_rows *rows, const int64_t *starts, const es_entry *entries, double *scratch,
+            es_sums *sums) {
+#ifdef HAS_FMA
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+        add_fma(rows, starts, entries, scratch, sums);
+        return;
+    }
+#endif
+    add_portable(rows, starts, entries, scratch, sums);
 }

@@ -25,20 +25,32 @@ typedef struct {
     const double *reward, *weight, *previous;
 } es_rows;
 
+/* What is needed of a row, beside those of the same artwork. */
+typedef struct {
+    int64_t row, context;
+    double reward, weight;
+} es_entry;
+
 /* Puts the rows in groups of one artwork each, in their order. starts [artworks + 1]: where in
- * order [rows] each artwork's begin. Returns 0, or 1 + the first row whose artwork is out of range,
- * with order then left as it was. */
-size_t es_group(const int64_t *artwork, size_t rows, size_t artworks, int64_t *starts,
-                int64_t *order);
+ * entries [rows] each artwork's begin. Returns 0, or 1 + the first row whose artwork or context is
+ * out of range, with entries then left as they were; contexts: how many there are. */
+size_t es_group(const es_rows *rows, size_t contexts, int64_t *starts, es_entry *entries);
+
+/* products [artworks, n * (n + 1) / 2]: the triangles; counts, rewards [artworks]: sums of the
+ * weights, and of weight * y. */
+typedef struct {
+    double *products, *counts, *rewards;
+} es_sums;
 
 /* Doubles of scratch that es_add needs for vectors of n. */
 size_t es_scratch(size_t n);
 
-/* Adds the rows, grouped as es_group did, to sums [artworks, n * (n + 1) / 2]. The same rows in the
- * same calls give the same bits on every machine: the order of all additions is fixed and no
- * product is fused with an addition. */
-void es_add(const es_rows *rows, const int64_t *starts, const int64_t *order, double *scratch,
-            double *sums);
+/* Adds the rows, grouped as es_group did, to the sums. The order of
+ * all additions is fixed: the same calls give the same bits. Other machines give them too where all
+ * products are exact, as they are of float32 with weights and rewards that are powers of two or
+ * short fractions; where not, one that fuses products with additions may differ in the last bit. */
+void es_add(const es_rows *rows, const int64_t *starts, const es_entry *entries, double *scratch,
+            es_sums *sums);
 /* cffi] */
 
 #endif

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import random
+from array import array
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 
 import edgeart
 from edgeart.cli import main
+from edgeart.context import pack
 from edgeart.events import NO_CONTEXT
 from edgeart.log_view import events_of, line_of, read_log
 from edgeart.segments import parse_ref
@@ -315,3 +318,55 @@ def test_a_log_of_before_reads_on(tmp_path: Path) -> None:
     assert (events[0]["cell"], events[0]["required"], events[0]["forbidden"]) == (None, 0, 0)
     assert (events[1]["candidates"], events[1]["shown"]) == (None, "by hand")
     assert [len(body) for body in events_in(tmp_path).values()] == [11, 11]
+
+
+def test_pages_of_many_contexts_repeat_as_single_decisions_do() -> None:
+    policy = edgeart.Policy.from_bytes(rich())
+    repeater = edgeart.Repeater(policy, cell="random", forbidden=4)
+    values = [pack({"hour": hour, "country": "US"}) for hour in range(5)]
+    titles = [*policy.titles[:9], "unknown", *policy.titles[9:15]]
+    prepared = policy.page_titles(titles)
+    ends, sizes = array("Q", [3, 3, 10, 15, 16]), [len(each) for each in values]
+    found = repeater.pages(
+        b"".join(values), array("Q", accumulate(sizes)), array("Q", range(5)), prepared.indices,
+        ends,
+    )  # fmt: skip
+    assert found.statuses.tolist() == [0] * 5
+    expected = b""
+    for number, (first, last) in enumerate(pairwise([0, *ends])):
+        context = policy.context(values[number], seed=number, unit=repeater.unit)
+        limits = repeater.limits("")
+        page = policy.select_page(context, titles[first:last], limits=limits)
+        expected += bytes(page.raw)
+    assert bytes(found.raw) == expected
+
+
+def test_a_context_that_cannot_be_encoded_costs_its_own_titles_alone() -> None:
+    policy = edgeart.Policy.from_bytes(bundle())
+    repeater = edgeart.Repeater(policy)
+    titles = array("I", [0, 1, 2])
+    three = array("Q", [1, 2, 3])
+    found = repeater.pages(b"\x80\xc1\x80", three, array("Q", [1, 1, 1]), titles, three)
+    assert [bool(status) for status in found.statuses] == [False, True, False]
+    assert bytes(found.raw[24:48]) == bytes(24)
+    alone = repeater.pages(b"\x80", three[:1], three[:1], titles[:1], three[:1])
+    assert found.raw[:24] == alone.raw
+
+
+@pytest.mark.parametrize(
+    ("map_ends", "seeds", "ends"),
+    [([1, 2], [1], [1]), ([1], [1], [1, 1]), ([2], [1], [1]), ([1], [1], [2]),
+     ([1, 0], [1, 1], [1, 1]), ([1, 1], [1, 1], [1, 0])],
+)  # fmt: skip
+def test_lengths_that_do_not_go_together_are_refused(
+    map_ends: list[int], seeds: list[int], ends: list[int]
+) -> None:
+    repeater = edgeart.Repeater(edgeart.Policy.from_bytes(bundle()))
+    given = (array("Q", each) for each in (map_ends, seeds))
+    with pytest.raises(ValueError, match="map_ends"):
+        repeater.pages(b"\x80", *given, array("I", [0]), array("Q", ends))
+
+
+def test_all_artworks_are_named_in_row_order() -> None:
+    policy = edgeart.Policy.from_bytes(bundle())
+    assert policy.artwork_ids() == [a for title in policy.titles for a in policy.artworks(title)]

@@ -47,8 +47,12 @@ def by_title(rows: list[dict[str, Any]], column: str = "reward") -> dict[str, An
 
 
 def test_an_exposure_carries_all_that_training_and_evaluation_need(landing: Landing) -> None:
-    context = landing.context(subject="s", cell="fixed", map=b"\x81\xa1h\x01")
-    first = landing.impression(context, 1, slot_row=2, slot_column=3, n=FULL // 8, total=FULL // 2)
+    context = landing.context(
+        subject="s", cell="fixed", map=b"\x81\xa1h\x01", denied=b"\x08", required=2, forbidden=5
+    )
+    first = landing.impression(
+        context, 1, slot_row=2, slot_column=3, n=FULL // 8, total=FULL // 2, candidates=b"\x07"
+    )
     landing.impression(context, 5, slot_row=9, slot_column=9)
     landing.outcome(first, 2, 12)
     (row,), report = run(landing)
@@ -78,7 +82,24 @@ def test_an_exposure_carries_all_that_training_and_evaluation_need(landing: Land
         "minutes": 12.0,
         "reward": 1.0,
         "previous": None,
+        "denied": b"\x08",
+        "required": 2,
+        "forbidden": 5,
+        "candidates": b"\x07",
     }
+
+
+def test_limits_are_those_of_the_first_impression(landing: Landing) -> None:
+    for at, denied, candidates in ((3, b"\x01", b"\x06"), (1, b"\x02", None), (2, None, b"\x05")):
+        context = landing.context(denied=denied, required=at)
+        landing.impression(context, at, candidates=candidates)
+    landing.impression(landing.context(), 1, title="free", candidates=b"")
+    rows, _ = run(landing)
+    found = {
+        row["title"]: tuple(row[n] for n in ("denied", "required", "forbidden", "candidates"))
+        for row in rows
+    }
+    assert found == {"t": (b"\x02", 1, 0, None), "free": (None, 0, 0, b"")}
 
 
 def test_a_replayed_batch_changes_nothing_but_the_count_of_duplicates(landing: Landing) -> None:
@@ -169,6 +190,8 @@ def test_files_that_landed_before_cells_had_names_are_read(landing: Landing) -> 
     landing.impression(landing.context(cell="fixed", seed=43), 1, title="new")
     rows, _ = run(landing)
     assert by_title(rows, "cell") == {"old": "7", "new": "fixed"}
+    assert by_title(rows, "required") == {"old": 0, "new": 0}
+    assert by_title(rows, "candidates") == {"old": None, "new": None}
 
 
 NO_PART: list[dict[str, Any]] = [{"denied": b"\x01"}, {"cell": "uniform"}, {"subject": "s"}]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -10,10 +11,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import edgeart
-from edgeart_export import load_model
+from edgeart_export import Greedy, load_model, write_bundle
+from edgeart_export.attribution_tables import EXPOSURES
 from edgeart_export.cli import main
 from edgeart_export.obd import TITLE
 
@@ -161,12 +165,69 @@ def test_evaluate_reports_every_policy_and_the_logging_one(
 def test_evaluate_warns_of_a_floor_that_makes_a_policy_uniform(
     trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = export(trained, "floored", "greedy:floor=0.3")
+    path = trained / "floored.edgeart"
+    model = dataclasses.replace(load_model(trained / "model"), explorer=Greedy(floor=0.3))
+    write_bundle(model, path)
     arguments = ["evaluate", str(trained / "log.csv"), "--policy", str(path)]
     assert main(arguments) == 0
     err = capsys.readouterr().err
     assert "4 candidates of title 'campaign' cannot each have a floor of 0.3" in err
     assert "what holds is 1/4" in err
+
+
+def test_export_refuses_a_floor_that_cannot_hold_and_names_the_title(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["export", str(trained / "model"), "--bundle", str(trained / "x.edgeart")]
+    assert main([*arguments, "--explorer", "greedy:floor=0.3"]) == 1
+    err = capsys.readouterr().err
+    assert "a floor of 0.3 cannot hold for 1 title(s), 'campaign'" in err
+    assert "at most 0.25" in err
+    assert not (trained / "x.edgeart").exists()
+
+
+def test_export_adds_holdbacks_says_what_exploring_costs_and_what_none_loses(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = export(trained, "held", "epsilon_greedy:epsilon=0.1", "--json")
+    captured = capsys.readouterr()
+    report = json.loads(captured.out)
+    assert captured.err == ""
+    assert [(c["name"], c["share"]) for c in report["cells"]] == [
+        ("fixed", 0.02),
+        ("uniform", 0.03),
+    ]
+    assert [c.name for c in edgeart.Policy.open(path).cells] == ["fixed", "uniform"]
+    found = report["exploration"]
+    own, fixed, uniform = found["cells"]
+    assert (own["cell"], fixed["cell"], uniform["cell"]) == (None, "fixed", "uniform")
+    # A tenth of the decisions is as those of the uniform cell.
+    assert own["given_up"] == pytest.approx(0.1 * uniform["given_up"], rel=1e-4)
+    assert found["total"] == pytest.approx(
+        0.95 * own["given_up"] + 0.02 * fixed["given_up"] + 0.03 * uniform["given_up"]
+    )
+    export(trained, "bare", "greedy", "--holdback", "0,0")
+    captured = capsys.readouterr()
+    assert "exploration gives up 0 of" in captured.out
+    assert "note: no fixed holdback: no unit sees the titles' defaults" in captured.err
+    assert "note: no uniform holdback" in captured.err
+
+
+def test_export_scales_exploration_by_what_attribution_gave_out(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        {"title": "campaign", "shown": None, "reward": float(i < 2), "previous": None}
+        for i in range(16)
+    ] + [{"title": "gone", "shown": None, "reward": 1.0, "previous": None}]
+    file = trained / "exposures.parquet"
+    schema = pa.schema([(f.name, f.type) for f in EXPOSURES if f.name in rows[0]])
+    pq.write_table(pa.Table.from_pylist(rows, schema), file)
+    path = export(trained, "scaled", "squarecb:gamma=3", "--exposures", str(file))
+    capsys.readouterr()
+    policy = edgeart.Policy.open(path)
+    assert policy.title_scale("campaign") == 4
+    assert policy.explorer.parameter == pytest.approx(3 / np.std([1] * 3 + [0] * 14))
 
 
 def test_evaluate_doubts_wrong_propensities_with_its_own_exit_code(

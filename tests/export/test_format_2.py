@@ -62,14 +62,16 @@ def floats(call: Any, count: int, *arguments: Any) -> npt.NDArray[np.float32]:
 @pytest.mark.parametrize(
     ("rows", "digest"),
     [
-        ("i8", "038c2974e29db935218a8d7b8769e11cbb20ceae6c83d1e901c317228a2c9d10"),
+        ("i8", "523fbaadc3316e43939819fca3513b63365e6890726a48f140939e9e2b0bfc0d"),
         ("f32", "5be5dc9994aa781cd4354e89c9d6ce6795ddabe6927e9407a7c17e10736a9d3b"),
     ],
 )
 def test_a_model_of_format_1_gives_the_bytes_that_the_first_writer_gave(
     rows: Rows, digest: str
 ) -> None:
-    """Digests of the writer that knew format 1 alone; variances stayed with the model there."""
+    """Digests of the writer that knew format 1 alone; variances stayed with the model there. Of i8
+    only the scales have changed since, which are now those of the least squared error.
+    """
     schema = FeatureSchema(
         [
             Category("country", ["US", "GB"]),
@@ -252,7 +254,7 @@ def test_writing_reports_format_layers_and_variances(rich: PolicyModel, tmp_path
         (40, 24, "tanh", "f32"),
         (24, 20, "identity", "i8"),
     ]
-    assert [x.weight_error <= 0.51 / 127 for x in written.layers] == [True] * 3
+    assert [x.weight_error <= 0.51 / 112 for x in written.layers] == [True] * 3
     assert written.layers[0].weight_error > 0 == written.layers[1].weight_error
     assert written.variance_error is not None
     assert 0 < written.variance_error <= 1 / 16

@@ -66,9 +66,9 @@ def test_graph_and_f32_kernel_agree_on_a_thousand_contexts(model: PolicyModel) -
 
 def test_i8_rows_flip_at_most_two_in_a_hundred_greedy_choices(model: PolicyModel) -> None:
     policy = edgeart.Policy.from_bytes(bundle_bytes(model, rows="i8"))
-    flips, _, count = compare_rows(model, policy, sample(model.schema, 1000, seed=4))
-    assert count == 1000
-    assert flips <= 0.02
+    found = compare_rows(model, policy, sample(model.schema, 1000, seed=4))
+    assert found.contexts == 1000
+    assert found.flips <= 0.02
 
 
 def test_graph_and_f32_kernel_agree_on_the_recorded_log(
@@ -84,11 +84,9 @@ def test_i8_rows_flip_at_most_two_in_a_hundred_choices_of_the_recorded_log(
     recorded: tuple[PolicyModel, list[dict[str, object]]],
 ) -> None:
     model, contexts = recorded
-    flips, error, _ = compare_rows(
-        model, edgeart.Policy.from_bytes(bundle_bytes(model, rows="i8")), contexts
-    )
-    assert flips <= 0.02
-    assert error <= 0.003
+    found = compare_rows(model, edgeart.Policy.from_bytes(bundle_bytes(model, rows="i8")), contexts)
+    assert found.flips <= 0.02
+    assert found.score_error <= 0.003
 
 
 def test_graph_and_f32_kernel_agree_behind_a_tower(rich: PolicyModel) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -11,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from edgeart_export import bundle_bytes, holdbacks
 from edgeart_export.cli import main
 from edgeart_export.publish.cli import KEYS
 from edgeart_export.publish.keys import PASSWORD
-from tests.support.repositories import Made, small_bundle
+from tests.support.repositories import Made, small_bundle, small_model
 
 
 @pytest.fixture
@@ -187,6 +189,24 @@ def test_a_key_is_exchanged(made: Made, run: Any) -> None:
     assert "do not suffice" in failed.err
     assert run("refresh-timestamp", "repo", "--keys", "online-2").code == 0
     assert made.path.exists()
+
+
+def test_a_policy_without_holdbacks_is_published_only_where_that_is_meant(
+    made: Made, run: Any
+) -> None:
+    Path("bare").write_bytes(small_bundle(1, format_=2))
+    words = ("add", "repo", "bare", "--new", "--percent", "100")
+    refused = run(*words)
+    assert refused.code == 1
+    assert "bare has no fixed and no uniform holdback: no unit sees the titles' defaults" in (
+        refused.err
+    )
+    meant = run(*words, "--without-holdbacks")
+    assert meant.code == 0
+    assert meant.err.startswith("note: bare has no fixed and no uniform holdback")
+    held = dataclasses.replace(small_model(2, format_=2), cells=holdbacks())
+    Path("held").write_bytes(bundle_bytes(held))
+    assert run("add", "repo", "held", "--percent", "100").err == ""
 
 
 @pytest.mark.parametrize(

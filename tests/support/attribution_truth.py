@@ -59,6 +59,10 @@ class Exposure:
     id: bytes = b""
 
 
+REWARD = -6
+"""Of a row, from its end: reward, previous, and four columns of limits."""
+
+
 @dataclass
 class Memory:
     """What runs remember: rewards given out, and plays that made one."""
@@ -124,8 +128,9 @@ def attribute(
             continue
         previous = memory.given.get(exposure.id)
         if previous is None or reward > previous:
-            rows.append((*world.describe(exposure), amount, reward, previous))
-    given = {row[0]: row[-2] for row in rows}
+            row = (*world.describe(exposure), amount, reward, previous, *exposure.details[5:])
+            rows.append(row)
+    given = {row[0]: row[REWARD] for row in rows}
     memory.given.update(given)
     for exposure, amount, who in world.counted:
         if who is not None and given.get(exposure.id) == 1 and amount >= single(minutes):
@@ -143,6 +148,7 @@ class _World:
     settings: dict[Event, Setting]
     subjects: dict[Setting, str]
     cells: dict[Setting, int]
+    limits: dict[Event, Row]
     moments: dict[Event, int] = field(default_factory=dict)
     owner: dict[Event, Exposure] = field(default_factory=dict)
     exposures: dict[Key, Exposure] = field(default_factory=dict)
@@ -182,7 +188,7 @@ class _World:
     def describe(self, exposure: Exposure) -> Row:
         """The columns up to shown_count."""
         setting = exposure.key.setting
-        n, total, *details = exposure.details
+        n, total, *details = exposure.details[:5]
         propensity = n / total if total else 0.0
         return (
             exposure.id, *setting, self.subject(exposure), self.cells.get(setting),
@@ -213,36 +219,50 @@ def _match(plays: dict[Row, float], world: _World, memory: Memory) -> None:
 
 def _contexts(
     landing: Path,
-) -> tuple[dict[Event, Setting], dict[Setting, str], dict[Setting, int]]:
+) -> tuple[dict[Event, Setting], dict[Setting, str], dict[Setting, int], dict[Event, Row]]:
+    limits: dict[Event, Row] = {}
     settings: dict[Event, Setting] = {}
     subjects: dict[Setting, str] = {}
     cells: dict[Setting, int] = {}
-    columns = ("stream", "sequence", *Setting._fields, "subject", "cell")
-    for stream, sequence, *content, subject, cell in rows_of(landing, "contexts", columns):
-        setting = Setting(*content)
+    names = ("subject", "cell", "denied", "required", "forbidden")
+    columns = ("stream", "sequence", *Setting._fields, *names)
+    for stream, sequence, *content in rows_of(landing, "contexts", columns):
+        subject, cell, denied, required, forbidden = content[-5:]
+        setting = Setting(*content[:-5])
+        limits[stream, sequence] = (denied or None, required, forbidden)
         settings[stream, sequence] = setting
         if subject:
             subjects[setting] = min(subject, subjects.get(setting, subject))
         if cell is not None:
             cells[setting] = min(cell, cells.get(setting, cell))
-    return settings, subjects, cells
+    return settings, subjects, cells, limits
 
 
 def _impressions(landing: Path, world: _World) -> None:
     """Every impression once, and the exposures they make."""
     columns = (
         "stream", "sequence", "at", "received", "context", "title", "artwork", "shown",
-        "n", "total", "reason", "slot_row", "slot_column",
+        "candidates", "n", "total", "reason", "slot_row", "slot_column",
     )  # fmt: skip
     copies: dict[Event, Row] = {}
     for stream, sequence, at, received, *content in rows_of(landing, "impressions", columns):
         known = copies.get((stream, sequence))
         if known is None or received < known[1]:
             copies[stream, sequence] = (at, received, *content)
-    for event, (at, received, context, title, artwork, shown, *details) in copies.items():
+    for event, (
+        at,
+        received,
+        context,
+        title,
+        artwork,
+        shown,
+        candidates,
+        *details,
+    ) in copies.items():
         setting = world.settings.get((event[0], context))
         if setting is None:
             continue
+        details += [*world.limits[event[0], context], candidates]
         moment = min(at, received)
         first = (moment, *event)
         key = Key(setting, title, artwork, shown)

@@ -18,15 +18,9 @@ from ..trainers import LinearTrainer
 
 Titles = Mapping[str, Sequence[str]]
 Tags = Mapping[tuple[str, str], str]
-Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 
 NAME = "homepage"
-TITLE_L2 = 40.0
-TAG_L2 = 20.0
-ARTWORK_L2 = 60.0
-LARGEST_WEIGHT = 5.0
-"""Bound of the weights in the titles' own regression: bias is harmless there, variance is not."""
 EXPLORER = SquareCB(gamma=2000.0, floor=0.012)
 
 
@@ -64,51 +58,31 @@ def uniform(titles: Titles, sequence: int) -> PolicyModel:
 def personal(
     exposures: Exposures, rows: Ints, titles: Titles, tags: Tags, sequence: int
 ) -> PolicyModel:
-    """A score per artwork and member, in three steps that each learn what the ones before left.
+    """A score per artwork and member: the linear trainer, with tags as what is known of artworks.
 
-    Three ridge regressions on the same features: per title (so that a title's popularity is not
-    mistaken for an artwork's), weighted as if every artwork had been shown alike (so that it does
-    not move with the policy); per tag, over all titles; per artwork. An artwork without exposures
-    scores as its title and its tag do, and one whose tag is wrong is set right by its own.
+    What artworks of a tag have in common is learned within titles, over all of them; an artwork
+    without exposures scores as its title and its tag do, and one whose tag is wrong is set right by
+    its own. Artworks that are shown no longer still tell of their tags.
 
     tags: (title, artwork) → tag, of every artwork that was or is to be shown.
     """
-    inputs = schema()
     title, artwork = exposures.title[rows], exposures.artwork[rows]
-    vectors = exposures.vectors(rows)
-    pairs = list(zip(title.tolist(), artwork.tolist(), strict=True))
-    tag = np.array([tags[pair] for pair in pairs])
-    alike = np.array([1 / len(titles[t]) for t, _ in pairs])
-    weight = np.minimum(alike / exposures.propensity[rows], LARGEST_WEIGHT)
-    steps = [(title, [*titles], TITLE_L2, weight), (tag, sorted({*tags.values()}), TAG_L2, None)]
-    left = exposures.reward[rows]
-    learned: list[dict[str, Floats]] = []
-    for group, groups, l2, weights in steps:
-        trainer = LinearTrainer(inputs, {g: [g] for g in groups}, l2=l2)
-        batch = {"title": group, "artwork": group, "reward": left, "context": vectors}
-        trainer.partial_fit(batch if weights is None else {**batch, "weight": weights})
-        solved = trainer.solve()
-        number = {g: i for i, g in enumerate(groups)}
-        own = solved[[number[g] for g in group.tolist()]]
-        left = left - np.einsum("ij,ij->i", vectors, own)
-        learned.append(dict(zip(groups, solved, strict=True)))
-    here = np.array([a in titles[t] for t, a in pairs])
-    trainer = LinearTrainer(inputs, titles, l2=ARTWORK_L2)
-    trainer.partial_fit(
+    seen = dict.fromkeys(zip(title.tolist(), artwork.tolist(), strict=True))
+    every = {
+        t: list(dict.fromkeys([*row, *(a for u, a in seen if u == t)])) for t, row in titles.items()
+    }
+    trainer = LinearTrainer(schema(), every, artworks=tags)
+    trainer.fit(
         {
-            "title": title[here],
-            "artwork": artwork[here],
-            "reward": left[here],
-            "context": vectors[here],
+            "title": title,
+            "artwork": artwork,
+            "reward": exposures.reward[rows],
+            "context": exposures.vectors(rows),
         }
     )
-    model = trainer.to_model(
-        NAME, sequence, EXPLORER, {"exposures": str(len(title)), **cut(exposures, rows)}
-    )
-    shared = [learned[0][t] + learned[1][tags[t, a]] for t, a in model.artworks]
-    return dataclasses.replace(
-        model, weights=model.weights + np.array(shared, dtype=np.float32), variance=None
-    )
+    meta = {"exposures": str(len(title)), **cut(exposures, rows)}
+    model = trainer.to_model(NAME, sequence, EXPLORER, meta, titles=titles)
+    return dataclasses.replace(model, variance=None)  # no explorer of the demonstration looks
 
 
 def unpersonalised(

@@ -15,8 +15,12 @@ from typing import Protocol
 
 import pyarrow as pa
 
-TABLES = ("contexts", "impressions", "outcomes", "losses", "plays", "emitted", "credited")
-"""Inputs by name: landing tables, the external play log, and what earlier runs left."""
+TABLES = (
+    *("contexts", "impressions", "outcomes", "losses"),
+    *("plays", "failures", "emitted", "credited"),
+)
+"""Inputs by name: landing tables, the external play log, impressions that an audit found not to
+repeat, and what earlier runs left."""
 
 
 @dataclass(frozen=True)

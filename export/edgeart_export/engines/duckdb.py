@@ -38,7 +38,9 @@ Progress = Callable[[str, int, int], None]
 
 def sql(name: str) -> str:
     """The text of one of the SQL files."""
-    return (resources.files(__package__) / "sql" / name).read_text(encoding="utf-8")
+    return (
+        resources.files(__package__).joinpath("sql", *name.split("/")).read_text(encoding="utf-8")
+    )
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,8 @@ class DuckDBEngine:
         progress, steps = self.progress or _silent, len(STEPS) + 2
         with (
             tempfile.TemporaryDirectory(prefix="attribution-", dir=self.temp) as temp,
-            _explained(),
-            duckdb.connect(config=self._config(temp)) as connection,
+            explained(),
+            duckdb.connect(config=self.config(temp)) as connection,
         ):
             for name, value in variables(job).items():
                 connection.execute(f"SET VARIABLE {name} = $1", [value])
@@ -75,7 +77,8 @@ class DuckDBEngine:
             yield tables
             progress("done", steps, steps)
 
-    def _config(self, temp: str) -> dict[str, str | bool | int | float | list[str]]:
+    def config(self, temp: str) -> dict[str, str | bool | int | float | list[str]]:
+        """What DuckDB is told; temp: where what memory does not hold goes."""
         config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": self.memory,
             "temp_directory": temp,
@@ -135,7 +138,7 @@ def variables(job: Job) -> dict[str, object]:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def explained(what: str = "attribute") -> Iterator[None]:
     """DuckDB's errors in this package's words, with what to do about the likely ones."""
     try:
         yield
@@ -145,7 +148,7 @@ def _explained() -> Iterator[None]:
             f"larger disk (--temp) or fewer threads (--threads): {error}"
         ) from error
     except duckdb.Error as error:
-        raise AttributionError(f"DuckDB could not attribute: {error}") from error
+        raise AttributionError(f"DuckDB could not {what}: {error}") from error
 
 
 def _silent(what: str, done: int, steps: int) -> None:

@@ -154,6 +154,11 @@ def _register_releases(actions: Any) -> None:
     add.add_argument("--new", action="store_true", help="the policy was never published before")
     add.add_argument("--policy", help="refuse bundles of another policy")
     add.add_argument(
+        "--without-holdbacks",
+        action="store_true",
+        help="accept a bundle without cells that see defaults and artworks drawn alike",
+    )
+    add.add_argument(
         "--arm",
         type=_arm,
         metavar="EXPERIMENT/ARM:FROM-TO",

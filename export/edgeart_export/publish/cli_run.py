@@ -7,6 +7,7 @@ import argparse
 import getpass
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+import edgeart
+
 from .. import tables
 from ..errors import PublishError
+from ..exploring import LOST, missing_holdbacks
 from .cli import KEYS
 from .keys import PASSWORD, REGISTER, Held, KeyRing, new_key, read_register, register_key
 from .offers import Arm, Offer
@@ -75,8 +79,11 @@ def add(options: argparse.Namespace) -> int:
     if options.arm:
         experiment, name, first, end = options.arm
         arm = Arm(name, first, end, salt=experiment)
+    bundles = [path.read_bytes() for path in options.bundle]
+    refuse = not options.without_holdbacks
+    notes = [_holdbacks(*each, refuse=refuse) for each in zip(options.bundle, bundles, strict=True)]
     added = _publisher(options).add(
-        [path.read_bytes() for path in options.bundle],
+        bundles,
         percent=options.percent,
         arm=arm,
         new=options.new,
@@ -84,7 +91,22 @@ def add(options: argparse.Namespace) -> int:
         bases=[path.read_bytes() for path in options.base],
         deltas=options.deltas,
     )
+    for note in filter(None, notes):
+        print(note, file=sys.stderr)
     return _added(options, added)
+
+
+def _holdbacks(path: Path, data: bytes, *, refuse: bool) -> str:
+    """What a bundle without holdbacks loses, as a note; of format 2 it is refused, if asked for."""
+    policy = edgeart.Policy.from_bytes(data)
+    missing = missing_holdbacks(policy.explorer.kind, (c.explorer.kind for c in policy.cells))
+    lost = "; ".join(LOST[kind] for kind in missing)
+    if missing and refuse and policy.format > 1:  # format 1 has no cells
+        raise PublishError(
+            f"{path} has no {' and no '.join(missing)} holdback: {lost}. Export it with "
+            f"--holdback, or publish it --without-holdbacks"
+        )
+    return f"note: {path} has no {' and no '.join(missing)} holdback: {lost}" if missing else ""
 
 
 def rollout(options: argparse.Namespace) -> int:

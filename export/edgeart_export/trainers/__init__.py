@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from .batch import Batch
+from .features import ArtworkFeatures
 from .linear import LinearTrainer
 
-__all__ = ["LinearTrainer"]
+__all__ = ["ArtworkFeatures", "Batch", "LinearTrainer"]

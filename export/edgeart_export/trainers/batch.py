@@ -276,25 +276,33 @@ def _artworks(titles: object, artworks: object, rows: Mapping[tuple[str, str], i
     (title, titles_), (artwork, artworks_) = _texts("title", titles), _texts("artwork", artworks)
     if len(title) != len(artwork):
         raise DataError(f"{len(artwork)} artworks for {len(title)} titles")
-    pairs, which = np.unique(title * (len(artworks_) + 1) + artwork, return_inverse=True)
-    found = np.empty(len(pairs), dtype=np.int64)
-    for i, pair in enumerate(pairs.tolist()):
-        t, a = divmod(pair, len(artworks_) + 1)
-        number = rows.get((titles_[t], artworks_[a]))
-        if number is None:
-            # The first in order of rows, not of pairs.
-            unknown = [
-                (titles_[p // (len(artworks_) + 1)], artworks_[p % (len(artworks_) + 1)])
-                not in rows
-                for p in pairs.tolist()
-            ]
-            row = int(np.argmax(np.array(unknown)[which]))
-            raise DataError(
-                f"row {row}: title {titles_[title[row]]!r} with artwork "
-                f"{artworks_[artwork[row]]!r} is not among the trainer's titles"
-            )
-        found[i] = number
-    return found[which]
+    across = len(artworks_) + 1
+    pairs = title * across + artwork
+    used, which = _distinct(pairs, len(titles_) * across)
+    found = np.empty(len(used), dtype=np.int64)
+    for i, pair in enumerate(used.tolist()):
+        number = rows.get((titles_[pair // across], artworks_[pair % across]))
+        found[i] = -1 if number is None else number
+    numbers_ = found[which]
+    if (found < 0).any():
+        row = int(np.argmax(numbers_ < 0))
+        raise DataError(
+            f"row {row}: title {titles_[title[row]]!r} with artwork {artworks_[artwork[row]]!r} "
+            f"is not among the trainer's titles"
+        )
+    return numbers_
+
+
+def _distinct(codes: Ints, bound: int) -> tuple[Ints, Ints]:
+    """The codes that occur, and of every element which of them it is; codes are below `bound`."""
+    if bound > 4 * len(codes) + (1 << 16):
+        used, which = np.unique(codes, return_inverse=True)
+        return used, which.astype(np.int64)
+    place = np.zeros(bound, dtype=np.int64)  # a table is some times faster than to sort
+    place[codes] = 1
+    used = np.flatnonzero(place)
+    place[used] = np.arange(len(used))
+    return used, place[codes]
 
 
 def _texts(name: str, given: object) -> tuple[Ints, list[str]]:

@@ -11,6 +11,9 @@ import numpy.typing as npt
 
 from .sums import Floats, Ints, Part, Sums
 
+OWN = 30.0
+"""λ of what is an artwork's own while effects of places are estimated."""
+
 POOLED = 100.0
 """The noise of a title counts so many exposures of the noise of all: it is shrunk to it."""
 
@@ -45,10 +48,14 @@ def title_of_rows(titles: Mapping[str, Sequence[str]]) -> Ints:
 class Corrected:
     """The sums of artworks after the effects of slots have been taken out of the rewards.
 
-    γ: what a place on the page adds to the reward. It is estimated within titles, as a regression
-    of what each title's own regression on the context leaves of rewards and places (Frisch and
-    Waugh 1933), so that the ranker's order of titles is not mistaken for an effect of their places:
-    γ = (Σₜ Zₜ − Cₜᵀ(Aₜ + I)⁻¹Cₜ + I)⁻¹ Σₜ (zyₜ − Cₜᵀ(Aₜ + I)⁻¹bₜ), the sums being those of titles.
+    γ: what a place on the page adds to the reward. It is estimated within titles, so that the
+    ranker's order of titles is not mistaken for an effect of their places: each title's own
+    regression on the context is partialled out (Frisch and Waugh 1933), and before it what is an
+    artwork's own, as a random effect of λ = OWN. With H = (A + λI)⁻¹ and M = λHA of each artwork,
+
+        left = Σₐ Z − CᵀHC − Σₜ Xᵀ(Mₜ + I)⁻¹X,  right = Σₐ zy − CᵀHb − Σₜ Xᵀ(Mₜ + I)⁻¹cₜ
+
+    where Z = Σω·z·zᵀ, C = Σω·x·zᵀ, and Mₜ, X, cₜ are the sums over a title of M, λHC, λHb.
     Rewards are then corrected to those of an average place: y − γ·(z − z̄). The last slot must be
     the intercept, which is 1.
     """
@@ -61,22 +68,26 @@ class Corrected:
             self._estimate(title)
 
     def _estimate(self, title: Ints) -> None:
-        sums, q = self._sums, self._sums.extras
+        sums, q, k = self._sums, self._sums.extras, self._sums.width
+        titles = int(title.max(initial=-1)) + 1
         left, right = np.eye(q), np.zeros(q)
-        titles = Sums(int(title.max(initial=-1)) + 1, sums.width, q)
-        np.add.at(titles.values, title, sums.values)
-        for _, part in titles.parts():
-            own = part.xx + np.eye(sums.width)
-            solved = np.linalg.solve(own, np.concatenate([part.xz, part.xy[..., None]], axis=2))
+        information, beside = np.zeros((titles, k, k)), np.zeros((titles, k, q + 1))
+        count, placed = 0.0, np.zeros(q)
+        for some, part in sums.parts():
+            both = np.concatenate([part.xz, part.xy[..., None]], axis=2)
+            inverse = np.linalg.inv(part.xx + OWN * np.eye(k))
+            solved = inverse @ both
             across = part.xz.transpose(0, 2, 1) @ solved
-            left += part.zz.sum(axis=0) - across[..., :q].sum(axis=0)
-            right += part.zy.sum(axis=0) - across[..., q].sum(axis=0)
-        whole = Sums(1, sums.width, q)
-        whole.values[0] = titles.values.sum(axis=0)
-        part = whole.part(slice(None))
-        count = float(part.xx[0, -1, -1])
-        self._mean = part.xz[0, -1] / count if count > 0 else np.zeros(q)
-        self.effects = np.linalg.solve(left, right).astype(np.float64)
+            left += (part.zz - across[..., :q]).sum(axis=0)
+            right += (part.zy - across[..., q]).sum(axis=0)
+            np.add.at(information, title[some], OWN * (inverse @ part.xx))
+            np.add.at(beside, title[some], OWN * solved)
+            count += float(part.xx[:, -1, -1].sum())
+            placed += part.xz[:, -1].sum(axis=0)
+        across = beside[..., :q].transpose(0, 2, 1)
+        taken = (across @ np.linalg.solve(information + np.eye(k), beside)).sum(axis=0)
+        self._mean = placed / count if count > 0 else placed
+        self.effects = np.linalg.solve(left - taken[:, :q], right - taken[:, q]).astype(np.float64)
 
     def parts(self, rows: Ints | None = None) -> Iterator[tuple[Ints, Floats, Floats, Floats]]:
         """Artworks in parts: indices [c], A [c, k, k], b [c, k] and Σω·y² [c]."""

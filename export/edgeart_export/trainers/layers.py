@@ -13,6 +13,9 @@ from ..tower import Layer, forward
 from .batch import Columns
 from .sums import Floats, Ints
 
+FAINT = 0.1
+"""Least length of a direction, beside the longest."""
+
 _ROWS = 1 << 16
 """Contexts widened to float64 at a time."""
 
@@ -71,14 +74,14 @@ def learn(columns: Columns, title: Ints, features: Floats, rank: int) -> Layer:
     values, vectors = np.linalg.eigh(covariance)
     ridge = max(float(np.maximum(values, 0).mean()), 1e-12)
     whiten = (vectors / np.sqrt(np.maximum(values, 0) + ridge)) @ vectors.T
-    stacked = [own / np.sqrt(counts[seen])[:, None], whole[None] / np.sqrt(total)]
+    stacked = [own / np.sqrt(counts[seen])[:, None]]
     f = _centred(features[seen], counts[seen], title[seen])
     if f.shape[1]:
         gram = (f * counts[seen, None]).T @ f
         size, turn = np.linalg.eigh(gram)
         kept = size > 1e-9 * max(size.max(), 1e-300)
         stacked.append((turn[:, kept] / np.sqrt(size[kept])).T @ (f.T @ own))
-    directions = _leading(np.concatenate(stacked) @ whiten, rank - 1)
+    directions = _leading(whole @ whiten, np.concatenate(stacked) @ whiten, rank - 1)
     weights = np.zeros((slots + 1, rank))
     weights[:slots, : rank - 1] = whiten @ directions
     bias = -(mean @ weights[:slots])
@@ -109,14 +112,26 @@ def _centred(features: Floats, counts: Floats, title: Ints) -> Floats:
     return centred
 
 
-def _leading(rows: Floats, count: int) -> Floats:
-    """The directions in which rows vary most: [slots, count], orthonormal."""
-    values, vectors = np.linalg.eigh(rows.T @ rows)
-    leading: Floats = vectors[:, np.argsort(values)[::-1][:count]]
+def _leading(first: Floats, rows: Floats, count: int) -> Floats:
+    """`first`, then the directions across it in which rows vary most: [slots, count].
+
+    Each is as long as it stands out: √ of how far the variance along it is above that of the first
+    direction left out, which is noise if anything is; at least FAINT of the longest, lest i8 lose
+    it. The heads' one λ then shrinks what is mostly noise more.
+    """
+    size = float(np.linalg.norm(first))
+    leading = first[:, None] / (size if size > 0 else 1.0)
+    across = rows - (rows @ leading) @ leading.T
+    values, vectors = np.linalg.eigh(across.T @ across)
+    values, vectors = values[::-1], vectors[:, ::-1][:, : count - 1]
+    noise = values[count - 1] if count <= len(values) else 0.0
+    above = np.sqrt(np.maximum(values[: vectors.shape[1]] - noise, 0))
+    longest = above.max(initial=0)
+    lengths = np.maximum(above / longest, FAINT) if longest > 0 else np.ones_like(above)
     # An eigenvector's sign is arbitrary; the largest element is made positive.
-    largest = np.abs(leading).argmax(axis=0)
-    leading *= np.sign(leading[largest, np.arange(leading.shape[1])])
-    return leading
+    signs = np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])])
+    found: Floats = np.concatenate([leading, vectors * signs * lengths], axis=1)
+    return found
 
 
 def checked(layer: Layer, slots: int) -> Layer:

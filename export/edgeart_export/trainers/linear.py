@@ -18,7 +18,7 @@ from ..explorers import Explorer, Thompson
 from ..log import Log, row_index
 from ..model import PolicyModel, check_titles
 from ..reward import milliseconds
-from ..schema import FeatureSchema
+from ..schema import INTERCEPT, FeatureSchema
 from ..tower import Layer
 from . import heads, layers, prior, state
 from .batch import Batch, Columns, read
@@ -56,6 +56,9 @@ class LinearTrainer(Learned):
       last always 1. `fit` learns the layer from its batch (`trainers.layers`) and it stays as it
       is from then on; or `layer` gives it. Statistics are then rank × rank an artwork.
 
+    sources: whoever trains on files may note here, and so in the state, what was learned of each
+    (name → milliseconds, see `training.learn`); trainers with a source in common are not merged.
+
     Memory: 4.5 KB an artwork at 32 slots (`trainers.sums`). The ridge and its uncertainty: Li, Chu,
     Langford, Schapire 2010, *A contextual-bandit approach to personalized news article
     recommendation*, algorithm 1. Raises DataError for what it cannot use.
@@ -87,6 +90,7 @@ class LinearTrainer(Learned):
         self.layer = None if layer is None else layers.checked(layer, schema.width)
         self.rank = rank if self.layer is None else self.layer.outputs
         self._given = layer is not None
+        self.sources: dict[str, int] = {}
         self._solved: tuple[Heads, Prior | None] | None = None
         extras = sum(slots) - 2 if slots else 0
         super().__init__(titles, self.rank or schema.width, extras, half_life)
@@ -102,6 +106,7 @@ class LinearTrainer(Learned):
         if self.rank is not None and not self._given:
             self.layer = layers.learn(columns, self._title, self._features(), self.rank)
         self._forget()
+        self.sources = {}
         self._solved = None
         return self._learn(columns)
 
@@ -118,6 +123,9 @@ class LinearTrainer(Learned):
             raise DataError("trainers whose titles stand in another order cannot be merged")
         if not layers.equal(self.layer, other.layer):
             raise DataError("trainers of different layers cannot be merged: give both one `layer`")
+        if twice := sorted(self.sources.keys() & other.sources.keys()):
+            raise DataError(f"both trainers have learned from {twice[0]!r}: not merged")
+        self.sources |= other.sources
         self._sums.merge(self._clock.align(self._sums, other._sums, other._clock))
         self._solved = None
         return self
@@ -147,7 +155,7 @@ class LinearTrainer(Learned):
             rank=self.rank,
             layer=self.layer,
         )
-        made._given = self._given
+        made._given, made.sources = self._given, dict(self.sources)
         rows = np.array([made._row[pair] for pair in self._row], dtype=np.int64)
         made._sums.place(rows, self._sums)
         made._clock = self._clock.copy()
@@ -218,6 +226,14 @@ class LinearTrainer(Learned):
             meta=meta or {},
         )
 
+    def penalties(self) -> dict[str, float]:
+        """λ of each feature and of the intercept; with a rank, of `layer` and of the intercept."""
+        names = [feature.name for feature in self.schema.features]
+        l2 = self.solved[0].l2
+        first = dict(zip(self._group.tolist(), l2.tolist(), strict=True))
+        names = [*(["layer"] if self.rank else names), INTERCEPT]
+        return {name: first[group] for group, name in enumerate(names)}
+
     # Between nights.
 
     def save_state(self, path: str | os.PathLike[str]) -> None:
@@ -232,6 +248,7 @@ class LinearTrainer(Learned):
             "layer": layers.to_json(self.layer),
             "given": self._given,
             "artworks": None if self.artworks is None else self.artworks.to_json(),
+            "sources": self.sources,
             "moment": self._clock.moment,
             "latest": self._clock.latest,
         }
@@ -261,7 +278,7 @@ class LinearTrainer(Learned):
                 rank=s["rank"],
                 layer=layers.from_json(s["layer"]),
             )
-            made._given = s["given"]
+            made._given, made.sources = s["given"], dict(s["sources"])
             made._clock.moment, made._clock.latest = s["moment"], s["latest"]
         except (KeyError, TypeError, ExportError) as error:
             raise DataError(f"{path}: missing or unusable entry: {error}") from None

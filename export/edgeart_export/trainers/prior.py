@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -94,18 +95,19 @@ def find(
     turn = _directions(features - centre, max(1, COEFFICIENTS // k))
     turned = (features - centre) @ turn
     state = _State(k, turned.shape[1], group, fixed)
-    sample = _sample(title, counts, k)
+    cost = k * k * (1 + turned.shape[1] / 8)
+    sample = _sample(title, counts, cost * k)
     if len(sample):
         blocks = _Blocks(corrected, sample, counts, title, turned)
         for _ in range(ROUNDS):
             state.step(blocks)
     w, shared = state.w, state.shared
     if len(sample) < int(seen.sum()):
-        parts = (_Blocks(corrected, some, counts, title, turned) for some in _parts(title, k))
+        parts = (_Blocks(corrected, some, counts, title, turned) for some in _parts(title, cost))
         w, shared = state.pooled(parts)
     mean = shared + turned @ w.T
     title_mean = np.tile(shared, (titles, 1))
-    for some in _parts(title, k):
+    for some in _parts(title, cost):
         own = _Blocks(corrected, some, counts, title, turned)
         level = state.levels(own, w, shared)
         title_mean[own.titles] = level
@@ -132,20 +134,20 @@ def _directions(features: Floats, most: int) -> Floats:
     return found
 
 
-def _sample(title: Ints, counts: Floats, k: int) -> Ints:
+def _sample(title: Ints, counts: Floats, cost: float) -> Ints:
     """Artworks that λ is found on: those of titles with data, or of some of them evenly taken."""
     titles = np.unique(title[counts > 0])
     artworks = int(np.isin(title, titles).sum())
-    share = max(_WORK // k**3, 64) / max(artworks, 1)
+    share = max(_WORK / cost, 24) / max(artworks, 1)
     if share < 1:
         picked = np.unique((np.arange(max(1, int(len(titles) * share))) / share).astype(np.int64))
         titles = titles[picked[picked < len(titles)]]
     return np.flatnonzero(np.isin(title, titles))
 
 
-def _parts(title: Ints, k: int) -> Iterator[Ints]:
+def _parts(title: Ints, cost: float) -> Iterator[Ints]:
     """All artworks, whole titles at a time, in parts that fit into memory."""
-    most = max(1, (1 << 21) // k**2)
+    most = max(1, int((1 << 22) / cost))
     edges = np.flatnonzero(np.diff(title, prepend=-1))  # where each title begins
     first = 0
     while first < len(title):
@@ -193,9 +195,16 @@ class _Posterior:
         self.inverse: Floats = np.linalg.inv(regular)
         m = l2[:, None] * (self.inverse @ blocks.a)
         self.m: Floats = (m + m.transpose(0, 2, 1)) / 2
-        self.c: Floats = l2 * np.einsum("cij,cj->ci", self.inverse, blocks.b)
+        self.c: Floats = l2 * _times(self.inverse, blocks.b)
         self.m_title = blocks.by_title(self.m)
         self.c_title = blocks.by_title(self.c)
+        # Of every title Σ M·(f ⊗ I) over its artworks: [m, k, dk].
+        d, k = blocks.features.shape[1], len(l2)
+        self.cross: Floats = np.empty((len(blocks.titles), k, d * k))
+        edges = np.append(blocks.starts, len(blocks.local)).tolist()
+        for t, (first, last) in enumerate(pairwise(edges) if d else ()):
+            own = blocks.features[first:last].T @ self.m[first:last].reshape(-1, k * k)
+            self.cross[t] = own.reshape(d, k, k).transpose(1, 0, 2).reshape(k, -1)
 
 
 class _State:
@@ -221,7 +230,7 @@ class _State:
             posterior = _Posterior(blocks, self.artwork)
             own = self._equations(blocks, posterior)
             normal, right = normal + own[0], right + own[1]
-            kept.append(self._shared_equations(blocks, posterior))
+            kept.append(self._shared_equations(posterior))
         w = np.linalg.solve(normal, right).reshape(self.d, self.k).T
         left = sum((one for one, _, _ in kept), FREE * np.eye(self.k))
         total = sum((one for _, one, _ in kept), np.zeros(self.k))
@@ -239,10 +248,10 @@ class _State:
         regular = posterior.m_title.copy()
         np.einsum("tii->ti", regular)[:] += self.title
         inverse = np.linalg.inv(regular)
-        of_features = np.einsum("cij,cj->ci", posterior.m, blocks.features @ w.T)
+        of_features = _times(posterior.m, blocks.features @ w.T)
         left = posterior.c_title - blocks.by_title(of_features)
-        left -= np.einsum("tij,j->ti", posterior.m_title, shared)
-        return shared + np.einsum("tij,tj->ti", inverse, left), inverse
+        left -= posterior.m_title @ shared
+        return shared + _times(inverse, left), inverse
 
     def _no_equations(self) -> tuple[Floats, Floats]:
         return np.diag(np.tile(self.feature, self.d)), np.zeros(self.d * self.k)
@@ -260,43 +269,21 @@ class _State:
         normal = (both.T @ posterior.m.reshape(c, -1)).reshape(d, d, k, k)
         normal = normal.transpose(0, 2, 1, 3).reshape(d * k, d * k)
         right = (f.T @ posterior.c).ravel()
-        regular = posterior.m_title + CENTRED * np.eye(k)
-        step = max(1, (1 << 23) // (d * k * k))
-        for first in range(0, len(regular), step):
-            some = slice(first, first + step)
-            cross = self._cross(blocks, posterior, some)
-            solved = np.linalg.solve(regular[some], cross)
-            flat = cross.reshape(-1, d * k)
-            normal -= flat.T @ solved.reshape(-1, d * k)
-            right -= np.einsum("tij,ti->j", solved, posterior.c_title[some])
+        solved = np.linalg.solve(posterior.m_title + CENTRED * np.eye(k), posterior.cross)
+        flat = solved.reshape(-1, d * k)
+        normal -= posterior.cross.reshape(-1, d * k).T @ flat
+        right -= flat.T @ posterior.c_title.ravel()
         return normal, right
 
-    def _cross(self, blocks: _Blocks, posterior: _Posterior, some: slice) -> Floats:
-        """Σ over a title's artworks of M·(f ⊗ I): [titles, k, dk]."""
-        edges = np.append(blocks.starts, len(blocks.local))
-        first, last = edges[some.start], edges[min(some.stop, len(edges) - 1)]
-        m, f = posterior.m[first:last], blocks.features[first:last]
-        product = np.einsum("cij,cd->cidj", m, f).reshape(last - first, self.k, -1)
-        starts = blocks.starts[some] - first
-        summed: Floats = np.add.reduceat(product, starts, axis=0)
-        return summed
-
-    def _shared_equations(
-        self, blocks: _Blocks, posterior: _Posterior
-    ) -> tuple[Floats, Floats, Floats]:
+    def _shared_equations(self, posterior: _Posterior) -> tuple[Floats, Floats, Floats]:
         """Of θ₀: left [k, k], right [k], and what of the right is W's, [k, dk]."""
         regular = posterior.m_title.copy()
         np.einsum("tii->ti", regular)[:] += self.title
         weight = self.title[:, None] * np.linalg.inv(regular)  # Λₜ(Mₜ + Λₜ)⁻¹
-        left = np.einsum("tij,tjl->il", weight, posterior.m_title)
-        right = np.einsum("tij,tj->i", weight, posterior.c_title)
-        own = np.zeros((self.k, self.d * self.k))
-        step = max(1, (1 << 23) // max(1, self.d * self.k**2))
-        for first in range(0, len(weight) if self.d else 0, step):
-            some = slice(first, first + step)
-            cross = self._cross(blocks, posterior, some)
-            own += np.einsum("tij,tjl->il", weight[some], cross)
-        return left, right, own
+        left = (weight @ posterior.m_title).sum(axis=0)
+        right = _times(weight, posterior.c_title).sum(axis=0)
+        beside = weight.transpose(1, 0, 2).reshape(self.k, -1)
+        return left, right, beside @ posterior.cross.reshape(beside.shape[1], -1)
 
     # Towards λ.
 
@@ -315,23 +302,22 @@ class _State:
             self.feature = self._found(
                 "features", (self.w**2).sum(axis=1), known.reshape(self.d, self.k).sum(axis=0)
             )
-        left, right, own_w = self._shared_equations(blocks, posterior)
+        left, right, own_w = self._shared_equations(posterior)
         right = right - own_w @ self.w.T.ravel()
         self.shared = np.linalg.solve(left + FREE * np.eye(self.k), right).astype(np.float64)
         level, title_cov = self._levels(blocks, posterior, self.w, self.shared)
         mean = level[blocks.local] + blocks.features @ self.w.T
         # What is an artwork's own, δ = H(b − A·mean), and its variance over σ², of which the
         # uncertainty of the title is a part: S = H + HA·Vₜ·AH.
-        gap = blocks.b - np.einsum("cij,cj->ci", blocks.a, mean)
-        own_mean = np.einsum("cij,cj->ci", posterior.inverse, gap)
+        gap = blocks.b - _times(blocks.a, mean)
+        own_mean = _times(posterior.inverse, gap)
         carried = np.eye(self.k) - posterior.inverse * self.artwork
-        spread = np.einsum("cij,cjl,cil->ci", carried, title_cov[blocks.local], carried)
+        spread = ((carried @ title_cov[blocks.local]) * carried).sum(axis=2)
         own_var = np.einsum("cii->ci", posterior.inverse) + spread
         own_known = 1 - self.artwork * own_var
         title_known = 1 - self.title * np.einsum("tii->ti", title_cov)
         weights = mean + own_mean
-        residual = blocks.yy - 2 * np.einsum("ci,ci->c", weights, blocks.b)
-        residual += np.einsum("ci,cij,cj->c", weights, blocks.a, weights)
+        residual = blocks.yy + (weights * (_times(blocks.a, weights) - 2 * blocks.b)).sum(axis=1)
         used = float(own_known.sum() + title_known.sum()) + w_used
         total = max(float(residual.sum()), 0.0)
         if not total > 1e-12:
@@ -357,6 +343,12 @@ class _State:
         ratio = ((share + 1) / (size + 1 / INITIAL[what]))[self.group] / old
         clipped: Floats = np.clip(old * np.clip(ratio**1.5, 1 / 8, 8), SMALLEST, LARGEST)
         return clipped
+
+
+def _times(matrices: Floats, vectors: Floats) -> Floats:
+    """Each matrix times its vector: [c, i, j], [c, j] → [c, i]."""
+    products: Floats = (matrices @ vectors[..., None])[..., 0]
+    return products
 
 
 def groups_of(widths: list[int]) -> Ints:

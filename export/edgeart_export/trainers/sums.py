@@ -86,18 +86,6 @@ class Sums:
         ffi, lib = _statistics.ffi, _statistics.lib
         vectors = np.ascontiguousarray(rows.vectors, dtype=np.float32)
         artwork, context = _int64(rows.artwork), _int64(rows.context)
-        starts, order = np.empty(artworks + 1, np.int64), np.empty(count, np.int64)
-        refused = lib.es_group(
-            _pointer("int64_t[]", artwork),
-            count,
-            artworks,
-            _pointer("int64_t[]", starts),
-            _pointer("int64_t[]", order),
-        )
-        if refused:
-            raise IndexError(f"row {refused - 1}: no artwork {artwork[refused - 1]} in {artworks}")
-        if len(context) and not 0 <= context.min() <= context.max() < len(vectors):
-            raise IndexError(f"contexts must be 0 to {len(vectors) - 1}")
         reward, weight = _float64(rows.reward), _float64(rows.weight)
         previous = None if rows.previous is None else _float64(rows.previous)
         extra = None if rows.extra is None else _int64(rows.extra)
@@ -112,18 +100,19 @@ class Sums:
             ffi.NULL if previous is None else _pointer("double[]", previous),
         ]
         native = ffi.new("es_rows *", [self.width, self.extras, artworks, count, *held])
-        scratch = np.empty(lib.es_scratch(self.n))
-        lib.es_add(
-            native,
-            _pointer("int64_t[]", starts),
-            _pointer("int64_t[]", order),
-            _pointer("double[]", scratch),
-            _pointer("double[]", self.values),
-        )
-        new = weight if previous is None else np.where(np.isnan(previous), weight, 0.0)
-        change = reward if previous is None else reward - np.nan_to_num(previous)
-        self.counts += np.bincount(artwork, new, artworks)
-        self.rewards += np.bincount(artwork, weight * change, artworks)
+        starts = _pointer("int64_t[]", np.empty(artworks + 1, np.int64))
+        entries = np.empty(count * ffi.sizeof("es_entry"), np.uint8)
+        grouped = _pointer("es_entry[]", entries)
+        refused = lib.es_group(native, len(vectors), starts, grouped)
+        if refused:
+            row = refused - 1
+            raise IndexError(
+                f"row {row}: artwork {artwork[row]} of {artworks}, context {context[row]} of "
+                f"{len(vectors)}"
+            )
+        scratch = _pointer("double[]", np.empty(lib.es_scratch(self.n)))
+        into = [_pointer("double[]", own) for own in (self.values, self.counts, self.rewards)]
+        lib.es_add(native, starts, grouped, scratch, ffi.new("es_sums *", into))
 
     def merge(self, other: Sums) -> None:
         """Adds the sums of as many artworks and the same widths."""

@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- impression: every impression event once, with the setting of its context; others are counted.
--- picture: title, artwork and what was shown instead, as a number.
+-- picture: title, artwork and what was shown instead, as a number; choice: candidates, likewise.
 --
--- Reads the variable `impressions`. Impressions are a view: they stream past twice, which costs
+-- Reads the variables `impressions` and `failures` (impressions that an audit found not to repeat:
+-- they are as if they had not landed, but counted). Impressions are a view: they stream past twice, which costs
 -- less than to keep them. Few events come twice, so only those go through a window: the keys alone
 -- are grouped, which is cheap and spills.
 
@@ -10,15 +11,24 @@
 -- memory: how many rows many files have is a guess, and a wrong one would turn them round.
 SET disabled_optimizers = 'join_order,build_side_probe_side';
 
+CREATE TEMP TABLE failure AS
+SELECT DISTINCT stream, sequence FROM read_parquet(getvariable('failures'));
+
 CREATE TEMP VIEW landed AS
 SELECT
     stream, sequence, context, title, artwork, n, total, reason, slot_row, slot_column, shown,
-    "at", received
-FROM read_parquet(getvariable('impressions'), hive_partitioning = false);
+    candidates, "at", received
+FROM read_parquet(
+    getvariable('impressions'), hive_partitioning = false, union_by_name = true)
+ANTI JOIN failure USING (stream, sequence);
 
 CREATE TEMP TABLE picture AS
 SELECT title, artwork, shown, (row_number() OVER ())::UINTEGER AS picture
 FROM (SELECT DISTINCT title, artwork, shown FROM landed);
+
+CREATE TEMP TABLE choice AS
+SELECT candidates, (row_number() OVER ())::UINTEGER AS choice
+FROM (SELECT DISTINCT candidates FROM landed WHERE candidates IS NOT NULL);
 
 CREATE TEMP TABLE replayed AS
 SELECT stream, sequence, count(*) AS copies
@@ -35,7 +45,7 @@ QUALIFY row_number() OVER (
     PARTITION BY stream, sequence
     ORDER BY
         received, "at", context, title, artwork NULLS FIRST, shown NULLS FIRST, n, total,
-        reason, slot_row, slot_column) = 1;
+        reason, slot_row, slot_column, candidates NULLS FIRST) = 1;
 
 CREATE TEMP VIEW impression AS
 WITH once AS (
@@ -44,7 +54,7 @@ WITH once AS (
     FROM kept
 )
 SELECT
-    once.stream, once.sequence, setting, picture, n, total, reason, slot_row, slot_column,
+    once.stream, once.sequence, setting, picture, restriction, candidates, n, total, reason, slot_row, slot_column,
     -- Nothing happened after it was received: a clock that is ahead is set back.
     epoch_ms(least("at", received)) AS moment,
     "at" > received AS ahead,

@@ -16,8 +16,12 @@ WITH grouped AS (
         (count(*) FILTER (ahead))::UINTEGER AS ahead,
         arg_min((n::UBIGINT << 32) + total, (moment::HUGEINT << 64) + place) AS odds,
         arg_min((slot_row::UBIGINT << 32) + slot_column, (moment::HUGEINT << 64) + place) AS slot,
-        arg_min(reason, (moment::HUGEINT << 64) + place) AS reason
+        arg_min(reason, (moment::HUGEINT << 64) + place) AS reason,
+        arg_min(
+            (restriction::UBIGINT << 32) + coalesce(choice, 0), (moment::HUGEINT << 64) + place
+        ) AS limits
     FROM impression
+    LEFT JOIN choice USING (candidates)
     GROUP BY setting, picture
 ),
 named AS (

@@ -27,10 +27,13 @@ SELECT
     CASE WHEN odds & 4294967295 = 0 THEN 0
         ELSE (odds >> 32)::DOUBLE / (odds & 4294967295)::DOUBLE END AS propensity,
     reason, (slot >> 32)::UINTEGER AS slot_row, (slot & 4294967295)::UINTEGER AS slot_column,
-    shown_first, shown_last, shown_count, minutes, reward, previous
+    shown_first, shown_last, shown_count, minutes, reward, previous, restriction.denied,
+    restriction.required, restriction.forbidden, choice.candidates
 FROM emission
 JOIN setting USING (setting)
 JOIN picture USING (picture)
+JOIN restriction ON restriction.restriction = emission.limits >> 32
+LEFT JOIN choice ON choice.choice = emission.limits & 4294967295
 WHERE shown_first BETWEEN getvariable('part_first') AND getvariable('part_last')
 ORDER BY shown_first, exposure;
 

@@ -4,6 +4,7 @@
 SELECT
     landed.rows AS impressions,
     twice.copies AS duplicates,
+    (SELECT count(*) FROM failure) AS not_repeated,
     none.events AS no_context,
     landed.rows - twice.copies - none.events - seen.impressions AS lost_context,
     seen.shown_instead,
