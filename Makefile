@@ -23,9 +23,8 @@ DEVICE := $(shell find edgeart -name '*.py' -o -name '*.pyi' -o -name py.typed)
 .PHONY: format
 .PHONY: targets coverage fuzz amalgamation gates
 .PHONY: bench bench-feedback sigkill agreement attribution audit-speed null-worlds unbiasedness
-.PHONY: interval-coverage promotion statistics cold-start variance-formats deltas
-.PHONY: bench-sync poll-simulation sync-sigkill
-.PHONY: dist clean distclean
+.PHONY: interval-coverage promotion statistics cold-start variance-formats deltas bench-sync
+.PHONY: poll-simulation sync-sigkill dist clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /:/' \
@@ -165,17 +164,17 @@ null-worlds: $(STAMP)/test ## SEEDS worlds (100) without anything to gain: how o
 unbiasedness: $(STAMP)/test ## LOGS logs (2000) of every explorer, whose intervals should hold the truth
 	@"$(BIN)/python" -m benchmarks.unbiasedness --logs $(or $(LOGS),2000)
 
-interval-coverage: $(STAMP)/test ## LOGS clustered logs (2000) of four worlds, whose intervals should cover 95 %
-	@"$(BIN)/python" -m benchmarks.coverage --logs $(or $(LOGS),2000)
-
-promotion: $(STAMP)/test ## WORLDS (200) without a gain and with 10 %, and what is promoted in them
-	@"$(BIN)/python" -m benchmarks.promotion --worlds $(or $(WORLDS),200)
-
 statistics: $(STAMP)/test ## the trainer's sums beside a numpy loop; memory for 100,000 artworks
 	@"$(BIN)/python" -m benchmarks.statistics
 
 cold-start: $(STAMP)/test ## SEEDS worlds (20) whose artworks are half new, with features and without
 	@"$(BIN)/python" -m benchmarks.cold_start --seeds $(or $(SEEDS),20)
+
+interval-coverage: $(STAMP)/test ## LOGS clustered logs (2000) of four worlds, whose intervals should cover 95 %
+	@"$(BIN)/python" -m benchmarks.coverage --logs $(or $(LOGS),2000)
+
+promotion: $(STAMP)/test ## WORLDS (200) without a gain and with 10 %, and what is promoted in them
+	@"$(BIN)/python" -m benchmarks.promotion --worlds $(or $(WORLDS),200)
 
 deltas: $(STAMP)/bench ## bytes of deltas between bundles, beside bsdiff and zstd
 	@"$(BIN)/python" -m benchmarks.deltas

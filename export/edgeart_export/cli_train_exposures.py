@@ -14,6 +14,7 @@ import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
 from . import tables, training
+from .catalogue import prior_of
 from .cli_parts import EXIT_OK
 from .errors import DataError, SchemaError
 from .schema import FeatureSchema
@@ -42,7 +43,7 @@ def train_on_exposures(options: argparse.Namespace) -> int:
         "trainer": f"LinearTrainer(l2={trainer.l2}, rank={trainer.rank})",
     }
     model = trainer.to_model(options.name, options.sequence, meta=meta, titles=live)
-    save_model(model, options.output)
+    save_model(model, options.output, prior=prior_of(trainer))
     if options.state is not None:
         trainer.save_state(options.state)
     report = {
