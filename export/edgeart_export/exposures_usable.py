@@ -16,6 +16,7 @@ from .errors import DataError
 from .evaluate_shares import common
 from .exposures import Exposures
 from .schema import Category, Feature, FeatureSchema, Number, Vector, Weights
+from .training import said
 
 TRAINED_UNTIL = "trained_until"
 """Key of a model's `meta`, and so of its bundle's: no exposure that was first shown after this
@@ -87,10 +88,9 @@ def trained_until(policy: edgeart.Policy) -> int | None:
     return -((_EPOCH - moment) // timedelta(milliseconds=1))
 
 
-def said(milliseconds: int) -> str:
-    """A moment as it stands in `meta`: ISO 8601 in UTC, to the millisecond."""
-    moment = _EPOCH + timedelta(milliseconds=milliseconds)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def cut(exposures: Exposures, rows: npt.NDArray[np.intp]) -> dict[str, str]:
+    """What belongs into the meta of a model that was trained on these exposures."""
+    return {TRAINED_UNTIL: said(int(exposures.shown_first[rows].max(initial=0)))}
 
 
 def schema_of(policy: edgeart.Policy) -> FeatureSchema:
