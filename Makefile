@@ -23,8 +23,8 @@ DEVICE := $(shell find edgeart -name '*.py' -o -name '*.pyi' -o -name py.typed)
 .PHONY: format
 .PHONY: targets coverage fuzz amalgamation gates
 .PHONY: bench bench-feedback sigkill agreement attribution audit-speed null-worlds unbiasedness
-.PHONY: interval-coverage promotion statistics cold-start variance-formats deltas bench-sync
-.PHONY: poll-simulation sync-sigkill dist clean distclean
+.PHONY: quality interval-coverage promotion statistics cold-start variance-formats deltas
+.PHONY: bench-sync poll-simulation sync-sigkill dist clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /:/' \
@@ -173,6 +173,9 @@ null-worlds: $(STAMP)/test ## SEEDS worlds (100) without anything to gain: how o
 
 unbiasedness: $(STAMP)/test ## LOGS logs (2000) of every explorer, whose intervals should hold the truth
 	@"$(BIN)/python" -m benchmarks.unbiasedness --logs $(or $(LOGS),2000)
+
+quality: $(STAMP)/bench ## policies while they learn, beside tuned Vowpal Wabbit and MABWiser; an hour of CPU
+	@"$(BIN)/python" -m benchmarks.quality $(QUALITY)
 
 statistics: $(STAMP)/test ## the trainer's sums beside a numpy loop; memory for 100,000 artworks
 	@"$(BIN)/python" -m benchmarks.statistics

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from ..schema import FeatureSchema
 from ..tower import Layer
 from . import heads
 from .batch import Batch
-from .linear import LinearTrainer
+from .linear import L2, LinearTrainer
 from .neural import NeuralLinearTrainer
 from .progress import Progress
 from .random_tower import RandomTower
@@ -25,15 +24,18 @@ from .rows import Names, Rows, joined, read_rows
 SCALE = 0.3
 """Of Thompson sampling, as factor of the standard deviations; docs/neural.md has the figures."""
 
-LINEAR: dict[str, float | Literal["auto"]] = {"linear": 3.0, "linear-30": 30.0}
-TOWERS: dict[str, float | Literal["auto"]] = {"tower": 0.1, "tower-1": 1.0}
+LINEAR: dict[str, L2] = {"linear": 3.0, "linear-30": 30.0, "linear-sparse": "sparse"}
+TOWERS: dict[str, L2] = {"tower": 0.1, "tower-1": 1.0, "tower-0.01": 0.01}
 """Candidates of one title or few, in the order in which ties are decided, and their λ."""
 
-POOLED_LINEAR: dict[str, float | Literal["auto"]] = {"linear": "auto", "linear-10": 10.0}
-POOLED_TOWERS: dict[str, float | Literal["auto"]] = {"tower": 1.0}
+POOLED_LINEAR: dict[str, L2] = {"linear": "auto", "linear-10": 10.0}
+POOLED_TOWERS: dict[str, L2] = {"tower": 1.0}
 """Candidates from POOLED artworks on, which are enough to find λ and a prior from."""
 
 POOLED = 100
+_TIE = 0.005
+"""Candidates that leave so much more of the variance unexplained than the best are as good."""
+
 _SMALLEST = 100  # rows of a part, unless the batch ends
 _GROWTH = 1.5  # rows to rows of the last time, when a tower is learned anew
 _WORK = 1e8  # artworks × outputs³ of a tower: a second or so to solve all heads
@@ -43,9 +45,10 @@ class AutoTrainer:
     """Trains candidates side by side and gives the model of the best of them.
 
     Candidates are LinearTrainers and NeuralLinearTrainers on a RandomTower, each with more than one
-    λ: 3 and 30 for contexts, 0.1 and 1 for towers; from 100 artworks on empirical Bayes and 10 for
-    contexts and 1 for towers. Each predicts rows before it learns them; the one whose predictions
-    explained the largest share of the rewards is chosen, ties go to the earlier, `linear` first
+    λ: 3, 30 and `sparse` for contexts, 0.1, 1 and 0.01 for towers; from 100 artworks on empirical
+    Bayes and 10 for contexts and 1 for towers. Each predicts rows before it learns them; the one
+    whose predictions explained the largest share of the rewards is chosen, ties, which are
+    differences of up to 0.5 % in what is left unexplained, go to the earlier, `linear` first
     (`trainers.progress` has the statistic). A batch is taken in parts, none larger than all that
     was learned before or 100 rows, in order of `time` where there is one; so a first large batch
     validates too.
@@ -53,7 +56,8 @@ class AutoTrainer:
     The tower is learned anew whenever the rows have grown by half, from all of them, until there
     are `memory`; then it stays, and rows are no longer kept. There is one configuration for
     everything. Rows in another order or other batches may give another choice, so there is no
-    merge. seed: of the random tower; the same seed and batches give the same model.
+    merge. seed: of the random tower; the same seed and batches give the same model. towers: False
+    leaves candidates with a tower out.
     """
 
     def __init__(
@@ -63,10 +67,12 @@ class AutoTrainer:
         *,
         seed: int = 0,
         memory: int = 50_000,
+        towers: bool = True,
     ) -> None:
         self.schema = schema
         self.titles: dict[str, tuple[str, ...]] = check_titles(titles)
         self.seed, self.memory = seed, memory
+        self._with_towers = towers
         self._names = Names(self.titles)
         self._title = heads.title_of_rows(self.titles)
         self._reset()
@@ -74,6 +80,8 @@ class AutoTrainer:
     def _reset(self) -> None:
         pooled = len(self._title) >= POOLED
         self._towers = POOLED_TOWERS if pooled else TOWERS
+        if not self._with_towers:
+            self._towers = {}
         self.linear = {
             name: LinearTrainer(self.schema, self.titles, l2=l2)
             for name, l2 in (POOLED_LINEAR if pooled else LINEAR).items()
@@ -102,7 +110,8 @@ class AutoTrainer:
     def choice(self) -> str:
         """The candidate chosen, `linear…` or `tower…`."""
         scores = self.scores
-        return max(scores, key=scores.__getitem__)  # the first of equals
+        left = (1 - max(scores.values())) * (1 + _TIE)
+        return next(name for name, score in scores.items() if 1 - score <= left)
 
     def to_model(
         self,
@@ -142,7 +151,7 @@ class AutoTrainer:
     def _validate(self, rows: Rows) -> None:
         """Lets all candidates predict rows that none has learned."""
         rows = rows.take(rows.new)
-        if not self.towers or not len(rows):
+        if not self._rows or not len(rows):
             return
         predicted = {
             name: (rows.vectors * trainer.solve()[rows.row]).sum(axis=1).astype(np.float64)
@@ -159,6 +168,8 @@ class AutoTrainer:
         for linear in self.linear.values():
             linear.partial_fit(self._names.batch(rows))
         self._rows += len(rows)
+        if not self._towers:
+            return
         if self._rows <= self.memory:
             self._kept.append(rows)
         if self._rows <= self.memory and self._rows >= _GROWTH * self._learned:

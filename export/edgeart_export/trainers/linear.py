@@ -31,6 +31,7 @@ from .sums import Floats, Ints, Rows
 __all__ = ["Batch", "LinearTrainer"]
 
 Titles: TypeAlias = Mapping[str, Sequence[str]]
+L2: TypeAlias = float | Literal["auto", "sparse"]
 Artworks: TypeAlias = ArtworkFeatures | Mapping[Pair, Described] | pa.Table
 
 
@@ -42,8 +43,9 @@ class LinearTrainer(Learned):
     gives the same. All else is solved from them when it is asked for.
 
     l2: `auto` finds λ = σ²/τ² of each feature by empirical Bayes, and the mean m of each title's
-      artworks (`trainers.prior`). A number is λ of all slots about m = 0, so that an artwork never
-      shown scores 0.
+      artworks (`trainers.prior`). `sparse` is the same with a λ for every slot instead of every
+      feature, for long vectors of which few slots matter. A number is λ of all slots about m = 0,
+      so that an artwork never shown scores 0.
     artworks: features of artworks, (title, artwork) → tags or numbers, or an Arrow table (see
       `ArtworkFeatures`). m then depends on them, W·f, whatever l2 is: a new artwork begins with
       what others like it have earned in their titles.
@@ -69,21 +71,21 @@ class LinearTrainer(Learned):
         schema: FeatureSchema,
         titles: Titles,
         *,
-        l2: float | Literal["auto"] = "auto",
+        l2: L2 = "auto",
         artworks: Artworks | None = None,
         half_life: timedelta | None = None,
         slots: tuple[int, int] | None = None,
         rank: int | None = None,
         layer: Layer | None = None,
     ) -> None:
-        if l2 != "auto" and not 0 < l2 < math.inf:
-            raise DataError(f"l2 must be a number above 0 or 'auto', not {l2!r}")
+        if l2 not in ("auto", "sparse") and not (isinstance(l2, float | int) and 0 < l2 < math.inf):
+            raise DataError(f"l2 must be a number above 0, 'auto' or 'sparse', not {l2!r}")
         if slots is not None and not 1 <= min(slots) <= max(slots) <= 64:
             raise DataError(f"slots must be two numbers from 1 to 64, not {slots!r}")
         if rank is not None and not 2 <= rank <= schema.width:
             raise DataError(f"rank must be 2 to the schema's {schema.width} slots, not {rank!r}")
         self.schema, self.slots = schema, slots
-        self.l2: float | Literal["auto"] = "auto" if l2 == "auto" else float(l2)
+        self.l2: L2 = l2 if isinstance(l2, str) else float(l2)
         self.artworks = (
             ArtworkFeatures(artworks) if isinstance(artworks, Mapping | pa.Table) else artworks
         )
@@ -182,7 +184,7 @@ class LinearTrainer(Learned):
         if self._solved is None:
             sums = self._now
             corrected = heads.Corrected(sums, self._title)
-            fixed = None if self.l2 == "auto" else self.l2
+            fixed = None if isinstance(self.l2, str) else self.l2
             l2, mean, found = np.full(sums.width, fixed or 1.0), np.zeros((1, sums.width)), None
             if fixed is None or self.artworks is not None:
                 found = prior.find(
@@ -297,7 +299,12 @@ class LinearTrainer(Learned):
 
     @property
     def _group(self) -> Ints:
-        """Which slots share a λ: those of a feature, all outputs of a layer; the last is alone."""
+        """Which slots share a λ: those of a feature, all outputs of a layer; the last is alone.
+
+        With `sparse` every slot is.
+        """
+        if self.l2 == "sparse":
+            return np.arange(self._sums.width)
         widths = [feature.width for feature in self.schema.features]
         return prior.groups_of([*([self.rank - 1] if self.rank else widths), 1])
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +20,7 @@ from . import neural_state
 from .batch import Batch
 from .constant import with_constant
 from .gradient import GradientTower
-from .linear import LinearTrainer
+from .linear import L2, LinearTrainer
 from .neural_state import Saved
 from .random_tower import RandomTower
 from .rows import Names, Rows, read_rows
@@ -55,7 +54,7 @@ class NeuralLinearTrainer:
         titles: Mapping[str, Sequence[str]],
         *,
         tower: GradientTower | RandomTower | Sequence[Layer] | None = None,
-        l2: float | Literal["auto"] | None = None,
+        l2: L2 | None = None,
         half_life: timedelta | None = None,
         slots: tuple[int, int] | None = None,
     ) -> None:
@@ -68,7 +67,7 @@ class NeuralLinearTrainer:
         else:
             self._given = with_constant(check_tower(tower, schema.width))
         usual = RandomTower.l2 if self._learner is None else self._learner.l2
-        self.l2: float | Literal["auto"] = usual if l2 is None else l2
+        self.l2: L2 = usual if l2 is None else l2
         self.half_life, self.slots = half_life, slots
         self._names = Names(self.titles)
         self._reset()
