@@ -77,6 +77,10 @@ fuzz: ## fuzz the C library for SECONDS (20) on each of four targets
 amalgamation: ## the C library as one file, native/build/edgeart.c
 	@$(MAKE) --no-print-directory -C native amalgamation
 
+# Matrices are small here: threads of a BLAS library gain nothing, and on a busy machine cost much.
+test-python quality interval-coverage promotion cold-start unbiasedness null-worlds: \
+	export OPENBLAS_NUM_THREADS = 1
+
 test-python: $(STAMP)/test $(STAMP)/torch
 	@"$(BIN)/python" -c "import torch" 2>/dev/null \
 		|| echo "left out: tests of what torch trains or lifts (there is no torch here)"

@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 from .errors import DataError
 from .log import Log
 from .schema import FeatureSchema
-from .training import REASONS as WEIGHTED_REASONS
 
 Ints = npt.NDArray[np.intp]
 
@@ -30,6 +29,9 @@ REASONS = {
     60: "host_uniform",
 }
 """Why a decision is what it is (decision.md §7), in the words of `edgeart.Decision.reason`."""
+
+WEIGHTED_REASONS = (0, 10, 20)
+"""Those behind which a propensity stands: policy, redrawn, recomputed."""
 
 SHOWN_INSTEAD = "another artwork shown"
 """Why an exposure is in no weighted estimate whose decision the application did not show."""

@@ -16,7 +16,6 @@ from .errors import DataError
 from .evaluate_shares import common
 from .exposures import Exposures
 from .schema import Category, Feature, FeatureSchema, Number, Vector, Weights
-from .training import said
 
 TRAINED_UNTIL = "trained_until"
 """Key of a model's `meta`, and so of its bundle's: no exposure that was first shown after this
@@ -91,6 +90,12 @@ def trained_until(policy: edgeart.Policy) -> int | None:
 def cut(exposures: Exposures, rows: npt.NDArray[np.intp]) -> dict[str, str]:
     """What belongs into the meta of a model that was trained on these exposures."""
     return {TRAINED_UNTIL: said(int(exposures.shown_first[rows].max(initial=0)))}
+
+
+def said(milliseconds: int) -> str:
+    """A moment as it stands in `meta`: ISO 8601 in UTC, to the millisecond."""
+    moment = _EPOCH + timedelta(milliseconds=milliseconds)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def schema_of(policy: edgeart.Policy) -> FeatureSchema:

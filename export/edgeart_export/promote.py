@@ -26,10 +26,9 @@ from .errors import DataError
 from .evaluate_groups import groups
 from .evaluate_shares import Defaults, Shares, Target, judge
 from .exposures import Exposures
-from .exposures_usable import TRAINED_UNTIL, Usable, trained_until, usable
+from .exposures_usable import TRAINED_UNTIL, Usable, said, trained_until, usable
 from .promote_look import INCUMBENT, UNPERSONALISED, Judges, Look, Sequences, look
 from .rewards import RewardModel
-from .training import said
 
 DAY_MS = 86_400_000
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..bundle import write_atomically
 from ..estimators import effective_sample_size
+from ..exposures_usable import said
 from ..promote import DAY_MS, Promotion, Side
 from ..promote_look import (
     DOUBT,
@@ -21,7 +22,6 @@ from ..promote_look import (
     Gain,
     Look,
 )
-from ..training import said
 from .intervals import Mark, forest, nights, weights
 from .page import (
     AMBER,
