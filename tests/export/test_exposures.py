@@ -25,8 +25,7 @@ from edgeart_export import (
     bundle_bytes,
 )
 from edgeart_export.exposures import COLUMNS, Exposures
-from edgeart_export.exposures_usable import cut, schema_of, trained_until, usable
-from edgeart_export.training import said
+from edgeart_export.exposures_usable import cut, said, schema_of, trained_until, usable
 
 SCHEMA = FeatureSchema([Category("country", ["US", "GB"])])
 PLAIN: dict[str, Any] = {

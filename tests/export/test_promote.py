@@ -20,9 +20,9 @@ from benchmarks.promotion_worlds import FIRST_NIGHT, World
 from edgeart_export import DataError, GivenModel, PolicyModel, bundle_bytes
 from edgeart_export.cli import main
 from edgeart_export.exposures import Exposures
+from edgeart_export.exposures_usable import said
 from edgeart_export.promote import DAY_MS, Promotion, promote
 from edgeart_export.promote_look import Gain, _verdict
-from edgeart_export.training import said
 
 START = FIRST_NIGHT * DAY_MS
 
