@@ -48,6 +48,14 @@ $(STAMP)/test $(STAMP)/lint $(STAMP)/bench $(STAMP)/dist: $(STAMP)/%: $(STAMP)/i
 	$(PIP) "$(BIN)/python" -m pip install --quiet --group $*
 	@touch "$@"
 
+# What edgeart-export[neural] needs, in its build for CPUs: the one for GPUs is gigabytes. Where
+# there is none for this machine, whatever torch the environment has serves.
+TORCH := $(shell sed -n 's/^\(torch==.*\)/\1+cpu/p' constraints.txt)
+$(STAMP)/torch: $(STAMP)/installed
+	$(PIP) "$(BIN)/python" -m pip install --quiet "$(TORCH)" || "$(BIN)/python" -c "import torch" \
+		|| echo "no $(TORCH) for this machine: install a torch into $(VENV) to test with it"
+	@touch "$@"
+
 demo: $(STAMP)/installed ## decide and explain a page, train on a log, then turn the whole circle for ten days
 	@"$(BIN)/python" -m edgeart_export.demo
 
@@ -69,7 +77,13 @@ fuzz: ## fuzz the C library for SECONDS (20) on each of four targets
 amalgamation: ## the C library as one file, native/build/edgeart.c
 	@$(MAKE) --no-print-directory -C native amalgamation
 
-test-python: $(STAMP)/test
+# Matrices are small here: threads of a BLAS library gain nothing, and on a busy machine cost much.
+test-python quality interval-coverage promotion cold-start unbiasedness null-worlds: \
+	export OPENBLAS_NUM_THREADS = 1
+
+test-python: $(STAMP)/test $(STAMP)/torch
+	@"$(BIN)/python" -c "import torch" 2>/dev/null \
+		|| echo "left out: tests of what torch trains or lifts (there is no torch here)"
 	@command -v "$(CLANG)" >/dev/null \
 		|| echo "left out: what needs clang (fuzzing, a second compiler): install clang to run it"
 	@test -d ../shared/data \

@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     result |= {"explorers": list(EXPLORERS), "threads": options.threads, "bar_a_second": BAR}
     result["met"] = {
         "differences": all(result[shape]["differences"] == 0 for shape in SHAPES),
-        "a_second": result["page"]["a_second"] >= BAR,
+        "a_second": result["page"]["a_cpu_second"] >= BAR,
     }
     print(json.dumps(result, indent=1))
     return 0 if all(result["met"].values()) else 1

@@ -200,8 +200,8 @@ def campaign(
         "wanted": [LOW, HIGH],
         "worlds": found,
         "outside": [list(c) for c in covered if not LOW <= c[3] <= HIGH],
-        "lowest": min(c[3] for c in covered),
-        "highest": max(c[3] for c in covered),
+        "lowest": min((c[3] for c in covered), default=None),
+        "highest": max((c[3] for c in covered), default=None),
     }
 
 

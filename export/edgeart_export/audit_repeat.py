@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import edgeart
+from edgeart import ContextError, Repeater, Repetition, RepetitionError
 
 from .attribution_tables import FAILURES
 from .audit_bundles import Bundles
@@ -75,7 +76,7 @@ class Group:
     """Contexts of one bundle, cell and limits, or why none of them can be repeated."""
 
     known: Known | None
-    repeater: edgeart.Repeater | None
+    repeater: Repeater | None
     verdict: Verdict
 
 
@@ -128,7 +129,7 @@ def _group(known: Known | None, setting: dict[str, Any]) -> Group:
     unit = known.unit(setting.pop("cell"))
     if unit is None:
         return Group(known, None, Verdict.CELL_UNKNOWN)
-    return Group(known, edgeart.Repeater(known.policy, unit=unit, **setting), Verdict.REPEATED)
+    return Group(known, Repeater(known.policy, unit=unit, **setting), Verdict.REPEATED)
 
 
 class Repeated:
@@ -223,7 +224,7 @@ class Repeated:
                 continue
             try:
                 found = repetition.decide(title, bitmap if names is None else names)
-            except (edgeart.RepetitionError, ValueError):
+            except (RepetitionError, ValueError):
                 self.verdict[row] = Verdict.CANDIDATES_UNFIT
                 continue
             at = NONE if found.row is None else found.row
@@ -231,15 +232,13 @@ class Repeated:
             if names is not None:
                 self.host[row] = found.artwork
 
-    def _repetition(self, place: int) -> edgeart.Repetition | None:
+    def _repetition(self, place: int) -> Repetition | None:
         group = self.contexts.groups[self.contexts.group[place]]
         assert group.known is not None  # noqa: S101 - REPEATED has one
         values, seed = self.contexts.maps[place].as_py(), int(self.contexts.seeds[place])
         try:
-            return edgeart.Repetition(
-                group.known.policy, values=values, seed=seed, repeater=group.repeater
-            )
-        except edgeart.ContextError:
+            return Repetition(group.known.policy, values=values, seed=seed, repeater=group.repeater)
+        except ContextError:
             return None
 
     def _compare(self) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
 from .bundle import open_whole
@@ -30,6 +31,8 @@ Doubles = npt.NDArray[np.float64]
 Pair = tuple[str, str]
 ATTRIBUTES = "attributes"
 """The column of a catalogue that names the attributes of artworks."""
+LIVE = "live"
+"""The column of a file that says which artworks may be shown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,11 +127,24 @@ class Changes:
 
 
 def read_catalogue(path: Path) -> pa.Table:
-    """A catalogue from Parquet. Raises DataError."""
+    """A catalogue as `train --artworks` reads it: those artworks that are live, of Parquet or CSV.
+
+    Raises DataError.
+    """
     try:
-        return pq.read_table(path)
+        table = pcsv.read_csv(path) if path.suffix == ".csv" else pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
-        raise DataError(f"catalogue {path} cannot be read as Parquet: {error}") from None
+        raise DataError(
+            f"catalogue {path} cannot be read as Parquet, or as CSV (.csv): {error}"
+        ) from None
+    if LIVE in table.column_names:
+        if not pa.types.is_boolean(table.schema.field(LIVE).type):
+            raise DataError(f"catalogue {path}: column {LIVE} must be true or false")
+        table = table.filter(table.column(LIVE)).drop_columns([LIVE])
+    for name in {"title", "artwork"} & set(table.column_names):  # CSV may make numbers of them
+        at = table.schema.get_field_index(name)
+        table = table.set_column(at, name, table.column(name).cast(pa.string()))
+    return table
 
 
 def catalogued(
@@ -138,8 +154,8 @@ def catalogued(
 
     catalogue: columns `title` and `artwork`, whatever describes them (`ArtworkFeatures`), and, for
     a model with attributes, `attributes`: a list of names for each artwork, also of those that the
-    model has. What it does not name is withdrawn. Artworks that stay keep their rows, and their
-    order before those that come; the first is the title's default. A title that comes has a factor
+    model has. What it does not name is withdrawn; what stays keeps its row. Titles and artworks
+    stand in its order: the first artwork of a title is its default. A title that comes has a factor
     of 1, as one without exposures.
 
     Raises DataError for the catalogue, ModelError where the prior is another model's.
@@ -151,17 +167,15 @@ def catalogued(
         )
     pairs = _pairs(catalogue)
     attributes = _attributes(model, catalogue, pairs)
-    described = catalogue.drop_columns([c for c in (ATTRIBUTES,) if c in catalogue.column_names])
     row = {pair: i for i, pair in enumerate(model.artworks)}
     stays = set(pairs)
     titles: dict[str, list[str]] = {}
-    came = [pair for pair in pairs if pair not in row]
-    for title, artwork in (*(pair for pair in model.artworks if pair in stays), *came):
+    for title, artwork in pairs:
         titles.setdefault(title, []).append(artwork)
     order = [(title, artwork) for title, names in titles.items() for artwork in names]
     added = tuple(pair for pair in order if pair not in row)
-    silent = _undescribed(described, prior.features, set(added))
-    known = prior.features.more(described)
+    silent = _undescribed(catalogue, prior.features, set(added))
+    known = prior.features.more(catalogue)
     for pair in silent:
         del known.rows[pair]  # so that it has the mean of all
     means, variances = prior.rows(added, known)
@@ -223,12 +237,12 @@ def _attributes(
     return found
 
 
-def _undescribed(described: pa.Table, features: ArtworkFeatures, added: set[Pair]) -> list[Pair]:
+def _undescribed(catalogue: pa.Table, features: ArtworkFeatures, added: set[Pair]) -> list[Pair]:
     """Those of the added artworks of which nothing is said that has a column."""
     names = frozenset(features.names)
     return [
         (row["title"], row["artwork"])
-        for row in described.to_pylist()
+        for row in catalogue.to_pylist()
         if (row["title"], row["artwork"]) in added
         and not any(
             names & _columns(column, value)

@@ -59,7 +59,7 @@ def register(commands: Any) -> None:
         "--catalogue",
         type=Path,
         metavar="FILE",
-        help="export exactly these artworks (Parquet: title, artwork, whatever describes them; "
+        help="export exactly these artworks, a file as for train --artworks (and with a column "
         "attributes where the model has some): new ones as their features suggest",
     )
     export.add_argument(

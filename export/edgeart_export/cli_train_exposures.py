@@ -17,6 +17,7 @@ from . import tables, training
 from .catalogue import prior_of
 from .cli_parts import EXIT_OK
 from .errors import DataError, SchemaError
+from .exposures_usable import TRAINED_UNTIL, said
 from .schema import FeatureSchema
 from .store import load_model, save_model
 from .trainers import LinearTrainer
@@ -38,7 +39,7 @@ def train_on_exposures(options: argparse.Namespace) -> int:
     until = max(trainer.sources.values())
     live = trainer.titles if known is None else known.live
     meta = {
-        "trained_until": training.said(until),
+        TRAINED_UNTIL: said(until),
         "exposures": f"{trainer.counts.sum():.0f}",
         "trainer": f"LinearTrainer(l2={trainer.l2}, rank={trainer.rank})",
     }
@@ -52,7 +53,7 @@ def train_on_exposures(options: argparse.Namespace) -> int:
         "sequence": model.sequence,
         "files": len(files),
         "exposures": counts,
-        "trained_until": training.said(until),
+        TRAINED_UNTIL: said(until),
         "titles": len(model.titles),
         "artworks": len(model.artworks),
         "without_data": int((trainer.counts[trainer.rows_of(model.titles)] == 0).sum()),

@@ -15,7 +15,7 @@ the mean of all gains so far, also where the gain changes from night to night.
 
 The theorem is for independent terms. Units come back on later nights, and what they add then goes
 along with what they had added. Looks agree more than the theorem's do, and of Gaussian sequences
-with equal variances the one whose looks agree more leaves a boundary less often (Slepian 1962): the
+with equal variances the one whose looks agree more crosses a bound less often (Slepian 1962): the
 sequence errs on the safe side. `benchmarks/promotion.py` shows it.
 """
 

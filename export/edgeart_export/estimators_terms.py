@@ -221,12 +221,20 @@ class Terms:
         return float(low), float(high)
 
     def _levels(self, values: Floats) -> tuple[float, float]:
-        """Which quantiles of the resampled values bound the interval (Efron 1987, §§2-4)."""
+        """Which quantiles of the resampled values bound the interval.
+
+        Those of BCa (Efron 1987, §§2-4), moved outwards as Student's t is wider than the normal
+        (Hesterberg 2015, *What teachers should know about the bootstrap*, §5.2), with as many
+        degrees of freedom as the clusters' squares have (Satterthwaite 1946).
+        """
         influence = self.groups.bags(self.terms)
-        squares = float(np.sum(influence**2))
+        squares, count = float(np.sum(influence**2)), len(influence)
         below = float(np.mean(values < self.value) + np.mean(values == self.value) / 2)
         if not squares > 0 or not 0 < below < 1:
             return 0.025, 0.975
+        spread = float(np.sum(influence**4)) - squares**2 / count
+        freedom = 2 * squares**2 / max(spread, 2 * squares**2 / count)
+        wide = _student(max(freedom, 4.0)) * math.sqrt(count / (count - 1))
         centre = _NORMAL.inv_cdf(below)
         acceleration = float(np.sum(influence**3)) / (6 * squares**1.5)
 
@@ -234,7 +242,16 @@ class Terms:
             shifted = centre + z
             return _NORMAL.cdf(centre + shifted / max(1 - acceleration * shifted, 1e-9))
 
-        return level(-Z95), level(Z95)
+        return level(-wide), level(wide)
+
+
+def _student(freedom: float) -> float:
+    """The 97.5 % quantile of Student's t, by its expansion about the normal one."""
+    z, z2 = Z95, Z95**2
+    first = z * (z2 + 1) / (4 * freedom)
+    second = z * (5 * z2**2 + 16 * z2 + 3) / (96 * freedom**2)
+    third = z * (3 * z2**3 + 19 * z2**2 + 17 * z2 - 15) / (384 * freedom**3)
+    return z + first + second + third
 
 
 def mean(terms: Floats, cluster: Clusters | None = None) -> Estimate:

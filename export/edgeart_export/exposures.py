@@ -31,7 +31,7 @@ REASONS = {
 """Why a decision is what it is (decision.md §7), in the words of `edgeart.Decision.reason`."""
 
 WEIGHTED_REASONS = (0, 10, 20)
-"""Reasons behind which a propensity stands (decision.md §7): policy, redrawn, recomputed."""
+"""Those behind which a propensity stands: policy, redrawn, recomputed."""
 
 SHOWN_INSTEAD = "another artwork shown"
 """Why an exposure is in no weighted estimate whose decision the application did not show."""
@@ -42,7 +42,7 @@ COLUMNS = (
 )
 """What `Exposures.add` reads of attribution's table (docs/attribution.md)."""
 
-OPTIONAL = ("cell", "digest")
+OPTIONAL = ("cell", "digest", "slot_row", "slot_column")
 """What it reads as well where it is there."""
 
 _KINDS: dict[str, npt.DTypeLike] = {
@@ -56,6 +56,8 @@ _KINDS: dict[str, npt.DTypeLike] = {
     "shown_first": np.int64,
     "map": np.intp,
     "decider": np.intp,
+    "slot_row": np.int64,
+    "slot_column": np.int64,
 }
 
 
@@ -153,6 +155,7 @@ class Exposures:
             "shown_first": _numbers(fresh, "shown_first", np.int64),
             "map": self._numbered_maps(fresh),
             "decider": self._numbered_deciders(fresh),
+            **{name: _slot(fresh, name) for name in ("slot_row", "slot_column")},
         }
         for name, column in columns.items():
             self._parts[name].append(column)
@@ -281,6 +284,7 @@ class Exposures:
     def take(self, rows: Ints) -> Log:
         """These rows as a log, in this order."""
         maps = list(self._maps)
+        slot = np.stack([self._column(name)[rows] for name in ("slot_row", "slot_column")], axis=1)
         return Log(
             contexts=[maps[number] for number in self._column("map")[rows].tolist()],
             title=self.title[rows].tolist(),
@@ -288,6 +292,8 @@ class Exposures:
             reward=self.reward[rows],
             propensity=self.propensity[rows],
             cluster=self.unit[rows],
+            time=self.shown_first[rows],
+            slot=slot if (slot >= 0).all() else None,
         )
 
 
@@ -307,6 +313,12 @@ def _numbers(table: pa.Table, name: str, kind: npt.DTypeLike) -> npt.NDArray[Any
         column = column.cast(pa.timestamp("ms", tz=column.type.tz)).cast(pa.int64())
     found: npt.NDArray[Any] = column.to_numpy().astype(kind, copy=False)
     return found
+
+
+def _slot(table: pa.Table, name: str) -> npt.NDArray[np.int64]:
+    """Places on the page, -1 where the table does not have them."""
+    there = name in table.column_names
+    return _numbers(table, name, np.int64) if there else np.full(len(table), -1)
 
 
 def _coded(table: pa.Table, name: str) -> tuple[Ints, list[bytes]]:

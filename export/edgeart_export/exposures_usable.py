@@ -87,6 +87,11 @@ def trained_until(policy: edgeart.Policy) -> int | None:
     return -((_EPOCH - moment) // timedelta(milliseconds=1))
 
 
+def cut(exposures: Exposures, rows: npt.NDArray[np.intp]) -> dict[str, str]:
+    """What belongs into the meta of a model that was trained on these exposures."""
+    return {TRAINED_UNTIL: said(int(exposures.shown_first[rows].max(initial=0)))}
+
+
 def said(milliseconds: int) -> str:
     """A moment as it stands in `meta`: ISO 8601 in UTC, to the millisecond."""
     moment = _EPOCH + timedelta(milliseconds=milliseconds)

@@ -14,7 +14,8 @@ from .estimators_sequence import ALPHA, Sequence
 from .evaluate_judged import doubts
 
 INCUMBENT, UNPERSONALISED = "incumbent", "unpersonalised"
-RIVALS = (INCUMBENT, UNPERSONALISED)
+RIVALS = {INCUMBENT: "incumbent", UNPERSONALISED: "unpersonalised choice"}
+"""What the candidate is compared with, and what it is called in sentences."""
 
 ESTIMATORS = ("snips", "sndr")
 
@@ -225,8 +226,8 @@ def _verdict(
     if thin:
         return UNDECIDED, thin
     apart = [
-        f"SNIPS and SNDR disagree on the gain over the {rival}: a propensity or the reward model "
-        f"is not what it should be"
+        f"SNIPS and SNDR disagree on the gain over the {RIVALS[rival]}: a propensity or the reward "
+        f"model is not what it should be"
         for rival in RIVALS
         if not agree[rival]
     ]
@@ -236,17 +237,17 @@ def _verdict(
     worse = [rival for rival in RIVALS if all(gains[rival, name].worse for name in ESTIMATORS)]
     if worse or harmed:
         return NO, (
-            *(f"it is worse than the {rival}" for rival in worse),
+            *(f"it is worse than the {RIVALS[rival]}" for rival in worse),
             *(f"it is worse than the incumbent for {name}" for name in harmed),
         )
     open_ = [
-        f"the gain over the {rival} could be none by {name.upper()}"
+        f"the gain over the {RIVALS[rival]} could be none by {name.upper()}"
         for rival in RIVALS
         for name in ESTIMATORS
         if not gains[rival, name].better
     ]
     if open_:
         return UNDECIDED, tuple(open_)
-    better = [f"it is better than the {rival} by SNIPS and SNDR" for rival in RIVALS]
+    better = [f"it is better than the {RIVALS[rival]} by SNIPS and SNDR" for rival in RIVALS]
     no_worse = ["no member group is significantly worse off"] if groups else []
     return YES, (*better, *no_worse)

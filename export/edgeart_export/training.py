@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,10 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from .errors import DataError
+from .exposures import WEIGHTED_REASONS
 from .trainers import LinearTrainer
-
-REASONS = (0, 10, 20)
-"""Reasons behind which a propensity stands (decision.md §7): policy, redrawn, recomputed."""
 
 _COLUMNS = {
     "title": "title",
@@ -129,12 +126,6 @@ def learn(
     return after, counts
 
 
-def said(moment: int) -> str:
-    """Milliseconds since 1970 as ISO 8601 in UTC."""
-    when = datetime.fromtimestamp(moment / 1000, tz=timezone.utc)
-    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _settled(table: pa.Table, before: int | None, until: int, counts: dict[str, int]) -> pa.Table:
     """The rows to learn from, in a trainer's columns; the others are counted."""
     time = _milliseconds(table.column("shown_first"))
@@ -155,7 +146,7 @@ def _settled(table: pa.Table, before: int | None, until: int, counts: dict[str, 
 def _usable(table: pa.Table) -> pa.ChunkedArray:
     """Where a propensity stands behind what was shown."""
     chance = pc.and_(
-        pc.is_in(table.column("reason"), pa.array(REASONS, table.column("reason").type)),
+        pc.is_in(table.column("reason"), pa.array(WEIGHTED_REASONS, table.column("reason").type)),
         pc.greater(table.column("n"), 0),
     )
     return pc.and_(chance, pc.is_null(table.column("shown")))

@@ -25,7 +25,7 @@ enum { AHEAD = 8 };
 #define FETCH(address) ((void)(address))
 #endif
 
-#if defined(__GNUC__) && defined(__x86_64__)
+#if defined(__GNUC__) && defined(__x86_64__) && !defined(ES_PORTABLE)
 #include <immintrin.h>
 #define HAS_FMA 1
 #endif
@@ -45,18 +45,27 @@ INLINE size_t padded(size_t n) { return (n + WIDE - 1) / WIDE * WIDE; }
 
 size_t es_scratch(size_t n) { return 2 * BLOCK * padded(n) + 2 * n; }
 
+/* Whether what a row names is there, its extras in order. */
+static int is_fit(const es_rows *rows, size_t row, size_t contexts) {
+    if (rows->artwork[row] < 0 || (uint64_t)rows->artwork[row] >= rows->artworks) return 0;
+    if (rows->context[row] < 0 || (uint64_t)rows->context[row] >= contexts) return 0;
+    if (!rows->extra) return 1;
+    int64_t first = rows->extra[2 * row], second = rows->extra[2 * row + 1];
+    int64_t extras = (int64_t)rows->extras;
+    return first < extras && second < extras && (second < 0 || first < second);
+}
+
 size_t es_group(const es_rows *rows, size_t contexts, int64_t *starts, es_entry *entries) {
-    const int64_t *artwork = rows->artwork, *context = rows->context;
+    const int64_t *artwork = rows->artwork;
     memset(starts, 0, (rows->artworks + 1) * sizeof *starts);
     for (size_t row = 0; row < rows->rows; row++) {
-        if (artwork[row] < 0 || (uint64_t)artwork[row] >= rows->artworks) return row + 1;
-        if (context[row] < 0 || (uint64_t)context[row] >= contexts) return row + 1;
+        if (!is_fit(rows, row, contexts)) return row + 1;
         starts[artwork[row] + 1]++;
     }
     for (size_t a = 0; a < rows->artworks; a++) starts[a + 1] += starts[a];
     for (size_t row = 0; row < rows->rows; row++)
         entries[starts[artwork[row]]++] =
-            (es_entry){(int64_t)row, context[row], rows->reward[row], rows->weight[row]};
+            (es_entry){(int64_t)row, rows->context[row], rows->reward[row], rows->weight[row]};
     /* Every start now is the next artwork's. */
     for (size_t a = rows->artworks; a > 0; a--) starts[a] = starts[a - 1];
     starts[0] = 0;
@@ -122,8 +131,8 @@ INLINE const float *vector(const es_rows *rows, const es_entry *entry) {
     return rows->vectors + (size_t)entry->context * rows->width;
 }
 
-/* Contexts come from anywhere, and to wait for memory took more than all the arithmetic: it is asked
- * for early. Always inlined, because gcc 12 drops calls of functions that do nothing else. */
+/* Contexts come from anywhere, and to wait for memory took more than all the arithmetic: it is
+ * asked for early. Always inlined, because gcc 12 drops calls of functions that do nothing else. */
 INLINE void fetch(const es_rows *rows, const es_entry *entry) {
     const char *x = (const char *)vector(rows, entry);
     size_t bytes = rows->width * sizeof(float);

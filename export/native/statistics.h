@@ -32,8 +32,8 @@ typedef struct {
 } es_entry;
 
 /* Puts the rows in groups of one artwork each, in their order. starts [artworks + 1]: where in
- * entries [rows] each artwork's begin. Returns 0, or 1 + the first row whose artwork or context is
- * out of range, with entries then left as they were; contexts: how many there are. */
+ * entries [rows] each artwork's begin. Returns 0, or 1 + the first row whose artwork, context or
+ * extras are out of range, with entries then left as they were; contexts: how many there are. */
 size_t es_group(const es_rows *rows, size_t contexts, int64_t *starts, es_entry *entries);
 
 /* products [artworks, n * (n + 1) / 2]: the triangles; counts, rewards [artworks]: sums of the

@@ -32,8 +32,11 @@ from edgeart_export import (
     save_model,
 )
 from edgeart_export.catalogue import load_prior as load
+from edgeart_export.catalogue import read_catalogue
 from edgeart_export.cli import main
 from edgeart_export.trainers.features import ArtworkFeatures
+from tests.export.test_training import SCHEMA as TRAINED_SCHEMA
+from tests.export.test_training import exposures
 
 SCHEMA = FeatureSchema([Category("country", ["US"])])  # slots: US, other, intercept
 # Columns: kind=couple, kind=duel, year; years 2010 and 2020 are −1 and 1.
@@ -90,7 +93,8 @@ WHOLE = catalogue(
 
 def test_rows_of_new_artworks_are_their_titles_mean_moved_by_their_features() -> None:
     made, _ = catalogued(model(), PRIOR, WHOLE)
-    assert made.titles == {"t": ("b", "c", "d", "e"), "u": ("z",), "new": ("n",)}
+    assert made.titles == {"new": ("n",), "u": ("z",), "t": ("c", "b", "d", "e")}
+    assert list(made.titles) == ["new", "u", "t"]
     weights = {pair: made.weights[i].tolist() for i, pair in enumerate(made.artworks)}
     # What stays.
     assert weights["t", "b"] == [3, 4, 5]
@@ -102,7 +106,7 @@ def test_rows_of_new_artworks_are_their_titles_mean_moved_by_their_features() ->
     assert weights["t", "e"] == [0, 0, 16]
     # A title that nobody has seen has the mean of titles.
     assert weights["new", "n"] == [4 * -0.5, 2 * 0.5, 8 + 0.5]
-    assert made.bias.tolist() == [1 / 8, 0, 0, 0, 4 / 8, 0]
+    assert made.bias.tolist() == [0, 4 / 8, 0, 1 / 8, 0, 0]
 
 
 def test_variances_are_those_of_artworks_and_for_a_new_title_its_own_besides() -> None:
@@ -118,7 +122,7 @@ def test_variances_are_those_of_artworks_and_for_a_new_title_its_own_besides() -
 
 def test_what_came_went_and_is_unknown_is_said() -> None:
     _, changes = catalogued(model(), PRIOR, WHOLE)
-    assert changes.added == (("t", "c"), ("t", "d"), ("t", "e"), ("new", "n"))
+    assert changes.added == (("new", "n"), ("t", "c"), ("t", "d"), ("t", "e"))
     assert changes.removed == (("t", "a"), ("gone", "x"), ("u", "y"))
     assert changes.added_titles == ("new",)
     assert changes.removed_titles == ("gone",)
@@ -127,7 +131,7 @@ def test_what_came_went_and_is_unknown_is_said() -> None:
 
 def test_a_catalogue_of_what_is_there_changes_nothing() -> None:
     rows = [(title, artwork, None, None) for title, artwork in model().artworks]
-    made, changes = catalogued(model(), PRIOR, catalogue(*rows[::-1]))
+    made, changes = catalogued(model(), PRIOR, catalogue(*rows))
     assert bundle_bytes(made) == bundle_bytes(model())
     assert (changes.added, changes.removed, changes.undescribed) == ((), (), ())
 
@@ -136,7 +140,11 @@ def test_factors_stay_and_a_new_title_has_one() -> None:
     scaled = model(title_scale={"t": 4.0, "u": 2.0, "gone": 8.0}, explorer=SquareCB(1.0))
     made, _ = catalogued(scaled, PRIOR, WHOLE)
     policy = edgeart.Policy.from_bytes(bundle_bytes(made))
-    assert [policy.title_scale(title) for title in policy.titles] == [4, 2, 1]
+    assert {title: policy.title_scale(title) for title in policy.titles} == {
+        "t": 4,
+        "u": 2,
+        "new": 1,
+    }
 
 
 def test_attributes_come_from_the_catalogue_for_old_and_new_alike() -> None:
@@ -273,6 +281,18 @@ def test_a_plain_ridge_expects_nothing_of_new_artworks() -> None:
     assert variance[0] == pytest.approx(np.full(3, trainer.noise() / 5.0))
 
 
+def test_a_file_of_artworks_is_read_as_training_reads_it(tmp_path: Path) -> None:
+    (tmp_path / "artworks.csv").write_text(
+        "title,artwork,kind,live\nt,1,couple,true\nt,2,duel,false\nt,3,duel,true\n", "utf-8"
+    )
+    found = read_catalogue(tmp_path / "artworks.csv")
+    assert found.column_names == ["title", "artwork", "kind"]
+    assert found.column("artwork").to_pylist() == ["1", "3"]
+    (tmp_path / "odd.csv").write_text("title,artwork,live\nt,a,perhaps\n", "utf-8")
+    with pytest.raises(DataError, match="column live must be true or false"):
+        read_catalogue(tmp_path / "odd.csv")
+
+
 def test_the_command_exports_a_catalogue_and_says_what_changed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -288,7 +308,7 @@ def test_the_command_exports_a_catalogue_and_says_what_changed(
         "catalogue: 4 artworks added, 1 titles among them as a whole; 3 withdrawn, 1 titles" in out
     )
     assert "nothing is known of 1 of those added: t/e; they begin with their title's mean" in out
-    assert edgeart.Policy.open(tmp_path / "x").artworks("t") == ("b", "c", "d", "e")
+    assert edgeart.Policy.open(tmp_path / "x").artworks("t") == ("c", "b", "d", "e")
     assert main([*arguments, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["catalogue"]
     assert found["added_titles"] == ["new"]
@@ -300,3 +320,31 @@ def test_the_command_exports_a_catalogue_and_says_what_changed(
     save_model(model(), tmp_path / "model", prior=PRIOR)
     assert main(arguments) == 1
     assert "cannot be read as Parquet" in capsys.readouterr().err
+
+
+def test_what_training_on_exposures_saves_serves_a_catalogue_of_later(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    schema = tmp_path / "schema.json"
+    schema.write_text(json.dumps(TRAINED_SCHEMA.to_json()), encoding="utf-8")
+    pq.write_table(exposures(1, 0), tmp_path / "exposures.parquet")
+    head, rows = "title,artwork,kind,live\n", "t,a,couple,{}\nt,b,duel,true\nu,c,couple,true\n"
+    (tmp_path / "now.csv").write_text(head + rows.format("true") + "u,d,duel,true\n", "utf-8")
+    later = head + rows.format("false") + "u,d,duel,true\nu,e,couple,true\nv,f,heist,true\n"
+    (tmp_path / "later.csv").write_text(later, "utf-8")
+    model = tmp_path / "model"
+    train = ["train", str(tmp_path / "exposures.parquet"), "--schema", str(schema)]
+    assert main([*train, "--artworks", str(tmp_path / "now.csv"), "-o", str(model)]) == 0
+    export = ["export", str(model), "--bundle", str(tmp_path / "x"), "--json"]
+    capsys.readouterr()
+    assert main([*export, "--catalogue", str(tmp_path / "later.csv")]) == 0
+    found = json.loads(capsys.readouterr().out)["catalogue"]
+    assert (found["added"], found["removed"]) == (2, 1)
+    assert found["added_titles"] == ["v"]
+    assert found["undescribed"] == [["v", "f"]]
+    policy = edgeart.Policy.open(tmp_path / "x")
+    assert {title: policy.artworks(title) for title in policy.titles} == {
+        "t": ("b",),
+        "u": ("c", "d", "e"),
+        "v": ("f",),
+    }

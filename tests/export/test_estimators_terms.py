@@ -16,7 +16,7 @@ from edgeart_export.estimators import (
     self_normalised_doubly_robust,
     snips,
 )
-from edgeart_export.estimators_terms import Groups
+from edgeart_export.estimators_terms import Groups, _student
 
 NAMES = ("ips", "snips", "dr", "sndr", "dm", "replay")
 
@@ -82,6 +82,21 @@ def test_the_bootstrap_and_the_delta_method_agree_on_many_clusters(name: str) ->
     wide = terms.seen().interval
     assert low == pytest.approx(wide[0], abs=0.1 * (wide[1] - wide[0]))
     assert high == pytest.approx(wide[1], abs=0.1 * (wide[1] - wide[0]))
+
+
+@pytest.mark.parametrize(
+    ("freedom", "quantile"), [(8, 2.3060), (10, 2.2281), (30, 2.0423), (120, 1.9799)]
+)
+def test_quantiles_of_students_t_are_those_of_the_tables(freedom: float, quantile: float) -> None:
+    assert _student(freedom) == pytest.approx(quantile, abs=6e-4)
+
+
+def test_the_bootstrap_leans_towards_the_long_tail_of_rare_rewards() -> None:
+    rng = np.random.default_rng(3)
+    reward = (rng.random(3000) < 0.01).astype(np.float64)
+    terms = Rows(np.ones(3000), reward, np.zeros(3000), np.zeros(3000)).ips
+    low, high = terms.bootstrap()
+    assert high - terms.value > 1.1 * (terms.value - low)
 
 
 def test_the_bootstrap_follows_from_its_seed() -> None:

@@ -131,8 +131,13 @@ def test_text_in_reports_is_escaped() -> None:
     from edgeart_export.evaluate_judged import Judged
 
     judged = Judged(10, {"snips": Estimate(0.1, 0.01)}, {}, 2000.0, 100.0, ())
-    found = Evaluation("p", 1, "uniform", judged, Estimate(1.0, 0.01), 2.0, 3.0, ())
-    found.__dict__["weights"] = np.ones(10)
+    found = Evaluation(
+        *("p", 1, "uniform", judged, Estimate(1.0, 0.01)),
+        largest_weight=2.0,
+        clip=3.0,
+        floors=(),
+        weights=np.ones(10),
+    )
     html = evaluation_page([("<b>&", found)], Estimate(0.1, 0.01), {"log": "<i>"}, None)
     assert "<b>&" not in html.replace("<div><b>", "")
     assert "&lt;b&gt;&amp;" in html

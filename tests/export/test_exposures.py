@@ -25,7 +25,7 @@ from edgeart_export import (
     bundle_bytes,
 )
 from edgeart_export.exposures import COLUMNS, Exposures
-from edgeart_export.exposures_usable import said, schema_of, trained_until, usable
+from edgeart_export.exposures_usable import cut, said, schema_of, trained_until, usable
 
 SCHEMA = FeatureSchema([Category("country", ["US", "GB"])])
 PLAIN: dict[str, Any] = {
@@ -123,8 +123,28 @@ def test_columns_are_as_given_and_large_pseudonyms_stay_apart() -> None:
     assert found.shown_first.tolist() == [1000, 1000]
     log = found.log(np.array([1, 0]))
     assert log.artwork == ["b", "a"]
+    assert log.time is not None
+    assert log.time.tolist() == [1000, 1000]
+    assert log.slot is None
     assert log.cluster is not None
     assert len(set(log.cluster.tolist())) == 2
+
+
+def test_places_on_the_page_are_kept_where_the_table_has_them() -> None:
+    found, slots = Exposures(), table({}, {})
+    for name, values in (("slot_row", [3, 0]), ("slot_column", [1, 7])):
+        slots = slots.append_column(name, pa.array(values, pa.uint32()))
+    found.add(slots)
+    log = found.log(np.array([0, 1]))
+    assert log.slot is not None
+    assert log.slot.tolist() == [[3, 1], [0, 7]]
+
+
+def test_the_cut_of_a_training_is_its_last_showing() -> None:
+    found = exposures({"shown_first": 50}, {"shown_first": 71}, {"shown_first": 90})
+    meta = cut(found, np.array([0, 1]))
+    assert meta == {"trained_until": "1970-01-01T00:00:00.071Z"}
+    assert trained_until(policy(meta)) == 71
 
 
 def test_a_correction_changes_the_reward_in_place_whenever_it_comes() -> None:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from edgeart_export import Category, DataError, FeatureSchema, LinearTrainer, cli, load_model
+from edgeart_export.catalogue import load_prior
 from edgeart_export.training import exposure_files, learn, look
 
 SCHEMA = FeatureSchema([Category("country", ["US", "GB"])])
@@ -188,6 +189,9 @@ def test_train_makes_a_model_of_what_may_be_shown_and_goes_on_from_its_state(
     model = load_model(folder / "model")
     assert model.titles == {"u": ("d", "c"), "t": ("b", "new")}
     assert model.explorer.kind == "thompson"
+    expected = load_prior(folder / "model")
+    assert expected is not None
+    assert expected.features.names == ["motif=dark", "motif=people", "bright"]
     assert model.meta["trained_until"] == report["trained_until"]
     assert report["without_data"] == 1
     assert report["artwork_features"] == 3

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ..explorers import Explorer, Fixed, SquareCB, Uniform
 from ..exposures import Exposures
+from ..exposures_usable import cut
 from ..model import PolicyModel
 from ..schema import Category, FeatureSchema, Number, Weights
 from ..trainers import LinearTrainer
@@ -79,7 +80,7 @@ def personal(
             "context": exposures.vectors(rows),
         }
     )
-    meta = {"exposures": str(len(title))}
+    meta = {"exposures": str(len(title)), **cut(exposures, rows)}
     model = trainer.to_model(NAME, sequence, EXPLORER, meta, titles=titles)
     return dataclasses.replace(model, variance=None)  # no explorer of the demonstration looks
 

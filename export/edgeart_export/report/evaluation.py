@@ -139,19 +139,24 @@ def _table(found: Named) -> str:
     names = [n for n in NAMES if any(n in e.overall.estimates for _, e in found)]
     rows = []
     for name, e in found:
-        cells = [
-            f"{100 * e.overall.estimates[n].value:.3f}" if n in e.overall.estimates else "–"
-            for n in names
-        ]
+        cells = [_cell(e.overall, n) for n in names]
         weight = f"{e.mean_weight.value:.4f}" + ("" if e.mean_weight_holds else " fails")
         sizes = (f"{e.effective_sample_size:,.0f}", f"{e.largest_weight:.3g}", weight)
         rows.append((f"{name} ({e.explorer})", *cells, *sizes))
     return section(
         "All estimators",
         "Reward per 100 exposures. Effective sample: so many exposures of its own the log is worth "
-        "to the policy. The mean weight must be 1 but for chance.",
+        "to the policy. The mean weight must be 1 but for chance. In parentheses: what may be off "
+        "by more than chance, DM by what its model does not know, replay by how it was logged.",
         table(("policy", *(NAMES[n] for n in names), "ESS", "max w", "mean w"), rows),
     )
+
+
+def _cell(judged: Judged, name: str) -> str:
+    if name not in judged.estimates:
+        return "–"
+    value = f"{100 * judged.estimates[name].value:.3f}"
+    return f"({value})" if name in judged.without else value
 
 
 def _groups(found: Named, group: str) -> str:

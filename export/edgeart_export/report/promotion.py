@@ -110,11 +110,10 @@ def relative(last: Look, rival: str) -> str:
 def _tile(last: Look, rival: str) -> str:
     gain, value = last.gains[rival, "sndr"], last.values[rival]
     if gain.interval is None:
-        return f"over the {rival} choice; no interval"
+        return f"over the {RIVALS[rival]}; no interval"
     unit = " %" if value > 0 else ""
     low, high = (100 * edge / value if value > 0 else 100 * edge for edge in gain.interval)
-    what = "incumbent" if rival == INCUMBENT else "unpersonalised choice"
-    return f"over the {what}; {low:+.1f} to {high:+.1f}{unit} at any number of looks"
+    return f"over the {RIVALS[rival]}; {low:+.1f} to {high:+.1f}{unit} at any number of looks"
 
 
 def _detectable(last: Look) -> str:
@@ -136,11 +135,10 @@ def _over(found: Promotion, rival: str) -> str:
     chart = nights(
         series,
         size=(540, 300),
-        label=f"Gain over the {rival} by night with 95 % confidence sequences",
+        label=f"Gain over the {RIVALS[rival]} by night with 95 % confidence sequences",
     )
-    what = "incumbent" if rival == INCUMBENT else "unpersonalised choice"
     return section(
-        f"Gain over the {what}",
+        f"Gain over the {RIVALS[rival]}",
         "Reward per 100 exposures, night by night, each from all exposures so far. Bars: 95 % "
         "confidence sequence, which holds at all nights together; none where there is too little.",
         chart,

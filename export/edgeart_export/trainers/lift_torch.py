@@ -57,7 +57,8 @@ def _steps(module: nn.Module, path: str) -> list[Step]:
 
 
 def _array(parameter: torch.Tensor) -> Floats:
-    return parameter.detach().to("cpu", torch.float64).numpy()
+    values: Floats = parameter.detach().to("cpu", torch.float64).numpy()
+    return values
 
 
 def _run(module: nn.Module, x: npt.NDArray[np.float32]) -> Floats:

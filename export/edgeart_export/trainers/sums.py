@@ -108,7 +108,7 @@ class Sums:
             row = refused - 1
             raise IndexError(
                 f"row {row}: artwork {artwork[row]} of {artworks}, context {context[row]} of "
-                f"{len(vectors)}"
+                f"{len(vectors)}, extras {None if extra is None else extra[row]} of {self.extras}"
             )
         scratch = _pointer("double[]", np.empty(lib.es_scratch(self.n)))
         into = [_pointer("double[]", own) for own in (self.values, self.counts, self.rewards)]

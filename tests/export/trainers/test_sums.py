@@ -3,12 +3,19 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from cffi import FFI
 
+from benchmarks import statistics
+from edgeart_export import _statistics
 from edgeart_export.trainers.sums import Rows, Sums
 
 ARTWORKS = 7
@@ -109,6 +116,42 @@ def test_what_is_out_of_range_is_refused_before_anything_is_added(
     assert not sums.values.any()
 
 
+@pytest.mark.parametrize("extra", [(0, 3), (3, 1), (1, 1), (2, 0), (3, -1)])
+def test_extras_out_of_range_or_order_are_refused(extra: tuple[int, int]) -> None:
+    sums = Sums(1, 2, 3)
+    one = np.ones(1)
+    bad = Rows(
+        np.ones((1, 2), np.float32), np.array([0]), np.array([0]), one, one, extra=np.array([extra])
+    )
+    with pytest.raises(IndexError, match=r"row 0: .* of 3"):
+        sums.add(bad)
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+@pytest.mark.skipif(sys.platform == "win32", reason="cc is not asked there")
+@pytest.mark.parametrize("share", [1.0, 0.1], ids=["dense", "sparse"])
+def test_the_portable_code_gives_the_same_sums(
+    share: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole numbers: every product is exact, fused or not. Also under sanitizers' eyes."""
+    native = Path(__file__).resolve().parents[3] / "export" / "native"
+    library = tmp_path / "portable.so"
+    flags = ["-std=c11", "-O1", "-shared", "-fPIC", "-DES_PORTABLE", "-ffp-contract=off"]
+    trap = ["-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"]
+    command = ["cc", *flags, *trap, "-o", str(library), str(native / "statistics.c")]
+    subprocess.run(command, check=True)
+    wanted, rows = Sums(ARTWORKS, 61, 4), drawn(61, 4, share)[0]
+    wanted.add(rows)
+    header = (native / "statistics.h").read_text(encoding="utf-8")
+    ffi = FFI()
+    ffi.cdef(header.split("/* [cffi */", 1)[1].split("/* cffi] */", 1)[0])
+    monkeypatch.setattr(_statistics, "ffi", ffi)
+    monkeypatch.setattr(_statistics, "lib", ffi.dlopen(str(library)))
+    got = Sums(ARTWORKS, 61, 4)
+    got.add(rows)
+    np.testing.assert_array_equal(got.values, wanted.values)
+
+
 def test_halving_is_exact() -> None:
     rows, _ = drawn(5, 0, 1.0)
     sums = Sums(ARTWORKS, 5)
@@ -116,3 +159,14 @@ def test_halving_is_exact() -> None:
     before = sums.values.copy()
     sums.halve(3)
     np.testing.assert_array_equal(sums.values * 8, before)
+
+
+def test_the_benchmark_compares_equal_sums_and_counts_all_bytes() -> None:
+    found = statistics.race("sparse", 100, 5, barred=False, rounds=2)
+    assert found["exposures"] == 500
+    assert found["loop_over_sums"]["median"] > 0
+    assert found["met"] is None
+    kept = statistics.memory(artworks=200, exposures=100_000)
+    n = kept["slots"] + 1
+    assert kept["sums_bytes"] == 200 * 8 * (n * (n + 1) // 2 + 2)
+    assert kept["peak_bytes_model"] >= kept["peak_bytes_learned"] > kept["sums_bytes"]
