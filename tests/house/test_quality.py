@@ -141,6 +141,7 @@ def test_sets_are_the_same_for_a_seed_and_have_something_to_gain(name: str) -> N
 @pytest.mark.parametrize(
     ("learner", "package", "config"),
     [
+        ("auto", "edgeart_export", {}),
         ("linear", "edgeart_export", {}),
         ("vw", "vowpal_wabbit_next", {"options": ["-q", "ca", "--squarecb"], "replays": 2}),
         ("mabwiser", "mabwiser", {"policy": "LinUCB", "alpha": 0.1, "l2_lambda": 10.0}),
