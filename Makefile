@@ -182,7 +182,7 @@ quality: $(STAMP)/bench ## policies while they learn, beside tuned Vowpal Wabbit
 	@"$(BIN)/python" -m benchmarks.quality $(QUALITY)
 
 statistics: $(STAMP)/test ## the trainer's sums beside a numpy loop; memory for 100,000 artworks
-	@"$(BIN)/python" -m benchmarks.statistics
+	@"$(BIN)/python" -m benchmarks.trainer_sums
 
 cold-start: $(STAMP)/test ## SEEDS worlds (20) whose artworks are half new, with features and without
 	@"$(BIN)/python" -m benchmarks.cold_start --seeds $(or $(SEEDS),20)

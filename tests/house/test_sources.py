@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,11 @@ def test_a_c_file_begins_with_its_licence_and_keeps_to_the_line(path: Path) -> N
     assert lines[0] == "/* SPDX-License-Identifier: Apache-2.0 */"
     assert [n for n, line in enumerate(lines, 1) if len(line) > 100] == []
     assert [n for n, line in enumerate(lines, 1) if "\t" in line or line != line.rstrip()] == []
+
+
+def test_a_benchmark_run_as_a_script_hides_no_module_of_the_standard_library() -> None:
+    names = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
+    assert sorted(names & set(sys.stdlib_module_names)) == []
 
 
 def test_there_are_sources_of_both_languages() -> None:

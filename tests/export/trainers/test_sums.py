@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pytest
 from cffi import FFI
 
-from benchmarks import statistics
+from benchmarks import trainer_sums
 from edgeart_export import _statistics
 from edgeart_export.trainers.sums import Rows, Sums
 
@@ -162,11 +162,11 @@ def test_halving_is_exact() -> None:
 
 
 def test_the_benchmark_compares_equal_sums_and_counts_all_bytes() -> None:
-    found = statistics.race("sparse", 100, 5, barred=False, rounds=2)
+    found = trainer_sums.race("sparse", 100, 5, barred=False, rounds=2)
     assert found["exposures"] == 500
     assert found["loop_over_sums"]["median"] > 0
     assert found["met"] is None
-    kept = statistics.memory(artworks=200, exposures=100_000)
+    kept = trainer_sums.memory(artworks=200, exposures=100_000)
     n = kept["slots"] + 1
     assert kept["sums_bytes"] == 200 * 8 * (n * (n + 1) // 2 + 2)
     assert kept["peak_bytes_model"] >= kept["peak_bytes_learned"] > kept["sums_bytes"]

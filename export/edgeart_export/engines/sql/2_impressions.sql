@@ -3,9 +3,9 @@
 -- picture: title, artwork and what was shown instead, as a number; choice: candidates, likewise.
 --
 -- Reads the variables `impressions` and `failures` (impressions that an audit found not to repeat:
--- they are as if they had not landed, but counted). Impressions are a view: they stream past twice, which costs
--- less than to keep them. Few events come twice, so only those go through a window: the keys alone
--- are grouped, which is cheap and spills.
+-- they are as if they had not landed, but counted). Impressions are a view: they stream past twice,
+-- which costs less than to keep them. Few events come twice, so only those go through a window: the
+-- keys alone are grouped, which is cheap and spills.
 
 -- From here to `followed` joins are as written, with the smaller table on the right, which is held in
 -- memory: how many rows many files have is a guess, and a wrong one would turn them round.
@@ -54,7 +54,8 @@ WITH once AS (
     FROM kept
 )
 SELECT
-    once.stream, once.sequence, setting, picture, restriction, candidates, n, total, reason, slot_row, slot_column,
+    once.stream, once.sequence, setting, picture, restriction, candidates, n, total, reason,
+    slot_row, slot_column,
     -- Nothing happened after it was received: a clock that is ahead is set back.
     epoch_ms(least("at", received)) AS moment,
     "at" > received AS ahead,

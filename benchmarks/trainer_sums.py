@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Time and memory of the linear trainer's sums, beside a numpy loop over artworks.
 
-`python -m benchmarks.statistics > statistics.json` prints one JSON object; exit code 1 where a bar
+`python -m benchmarks.trainer_sums > sums.json` prints one JSON object; exit code 1 where a bar
 is missed. Both sides get the same float32 contexts and row numbers and take turns in one process,
 on one thread; what is compared is CPU time. The loop is what the trainer did before: rows sorted by
 artwork, then A += xᵀ(ω·x) and b += xᵀ(ω·r) by numpy's BLAS, in float64, all of A kept. The sums
@@ -197,7 +197,7 @@ def _peak() -> int:
 def main() -> int:
     """Prints the races and the memory as JSON; exit code 1 where a bar is missed."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.statistics", description=(__doc__ or "").splitlines()[0]
+        prog="python -m benchmarks.trainer_sums", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--memory-only", action="store_true", help="what the subprocess does")
@@ -206,7 +206,7 @@ def main() -> int:
         print(json.dumps(memory(**MEMORY)))
         return 0
     own = subprocess.run(
-        [sys.executable, "-m", "benchmarks.statistics", "--memory-only"],
+        [sys.executable, "-m", "benchmarks.trainer_sums", "--memory-only"],
         capture_output=True,
         text=True,
         check=True,
@@ -223,7 +223,7 @@ def main() -> int:
 if __name__ == "__main__":
     # numpy's BLAS reads its number of threads when it is loaded: only a fresh process can be told.
     if os.environ.get("OPENBLAS_NUM_THREADS") != "1":
-        again = [sys.executable, "-m", "benchmarks.statistics", *sys.argv[1:]]
+        again = [sys.executable, "-m", "benchmarks.trainer_sums", *sys.argv[1:]]
         alone = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
         sys.exit(subprocess.run(again, env=alone, check=False).returncode)
     sys.exit(main())
