@@ -24,6 +24,7 @@ from edgeart import ContextError, Repeater, Repetition, RepetitionError
 
 from .attribution_tables import FAILURES
 from .audit_bundles import Bundles
+from .exposures import REASONS
 
 Ints = npt.NDArray[np.int64]
 
@@ -228,7 +229,7 @@ class Repeated:
                 self.verdict[row] = Verdict.CANDIDATES_UNFIT
                 continue
             at = NONE if found.row is None else found.row
-            self.record[row] = (0, at, found.n, found.total, 0, REASONS[found.reason], 0)
+            self.record[row] = (0, at, found.n, found.total, 0, NUMBERS[found.reason], 0)
             if names is not None:
                 self.host[row] = found.artwork
 
@@ -292,15 +293,8 @@ class Repeated:
 
 LOGGED = ("stream", "sequence", "context", "title", "artwork", "n", "total", "reason")
 """What failures keep of an impression."""
-REASONS = {
-    "policy": 0,
-    "redrawn": 10,
-    "recomputed": 20,
-    "none": 30,
-    "unknown_title": 40,
-    "host_uniform": 60,
-}
-"""decision.md §7."""
+NUMBERS = {words: number for number, words in REASONS.items()}
+"""Reasons as records have them."""
 
 
 def _runs(rows: Ints, key: Ints) -> Iterator[tuple[int, Ints]]:
