@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
+from securesystemslib.exceptions import UnverifiedSignatureError
 
 from edgeart_export.errors import PublishError
 from edgeart_export.publish.keys import (
@@ -48,6 +49,8 @@ def test_a_key_signs_and_its_signature_holds(tmp_path: Path) -> None:
     held = new_key(tmp_path, "targets")
     signature = KeyRing([tmp_path]).signer(held.key.keyid).sign(b"payload")
     held.key.verify_signature(signature, b"payload")
+    with pytest.raises(UnverifiedSignatureError):
+        held.key.verify_signature(signature, b"another")
 
 
 def test_a_plain_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
