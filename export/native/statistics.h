@@ -51,6 +51,17 @@ size_t es_scratch(size_t n);
  * short fractions; where not, one that fuses products with additions may differ in the last bit. */
 void es_add(const es_rows *rows, const int64_t *starts, const es_entry *entries, double *scratch,
             es_sums *sums);
+
+/* What can add: all but the first fuse, and give the same bits as each other. */
+enum { ES_PORTABLE = 1, ES_AVX2 = 2, ES_AVX512 = 3 };
+
+/* Whether this processor has what the kernel needs: 1 or 0. */
+int es_has(int kernel);
+
+/* es_add by this kernel instead of the last one there is. Returns 1, or 0 where the processor has
+ * not got it and nothing was added. */
+int es_add_by(int kernel, const es_rows *rows, const int64_t *starts, const es_entry *entries,
+              double *scratch, es_sums *sums);
 /* cffi] */
 
 #endif
