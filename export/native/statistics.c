@@ -279,9 +279,9 @@ INLINE void add_sparse(const work *w, size_t count, double weight, double *sums)
     }
 }
 
-/* Converts and weights eight elements. */
-INLINE void convert(const float *restrict x, double weight, double *restrict plain,
-                    double *restrict weighted) {
+/* Converts and weights eight elements. (MSVC knows no other spelling of restrict by default.) */
+INLINE void convert(const float *__restrict x, double weight, double *__restrict plain,
+                    double *__restrict weighted) {
     for (int i = 0; i < WIDE; i++) {
         plain[i] = (double)x[i];
         weighted[i] = weight * plain[i];
