@@ -10,7 +10,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from ..attribution_cli import moment
+from ..commands.parts import moment
 from ..errors import ExportError
 from ..reward import parse_duration
 
@@ -72,6 +72,8 @@ def run(options: argparse.Namespace) -> int:
         raise ExportError(
             f"{error.name} is not installed; run: pip install 'edgeart-export[publish]'"
         ) from None
+    if getattr(options, "keys", ()) is None:
+        options.keys = [Path(part) for part in os.environ.get(KEYS, "").split(os.pathsep) if part]
     return cli_run.RUN[options.action](options)
 
 
