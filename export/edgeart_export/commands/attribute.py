@@ -16,16 +16,15 @@ from rich.table import Table
 from ..errors import DataError, ExportError
 from ..reward import QualityPlay, parse_duration
 from . import tables
-from .parts import moment, size, threads
+from .parts import command, moment, size, threads
 
 _ABOUT = """\
 Turns landed impressions, outcomes and play logs into exposures with rewards: each exposure once,
 when its reward is settled, and a second time if a late play turns its 0 into a 1.
 """
 
-_EPILOG = """\
-example:
-  edgeart-export attribute --landing landing/ --state attribution/ --out exposures/ \\
+_EXAMPLE = """\
+attribute --landing landing/ --state attribution/ --out exposures/ \\
       --window 24h --lateness 48h --minutes 10 --plays plays/*.parquet
 
 A run reads all that has landed and writes one Parquet file with what is new; run it again as often
@@ -65,14 +64,8 @@ _WORDS = {
 
 def register(commands: Any) -> None:
     """Adds the command to the subparsers of `edgeart-export`."""
-    sub: argparse.ArgumentParser = commands.add_parser(
-        "attribute",
-        help="Turns landed events and play logs into exposures with rewards.",
-        description=_ABOUT,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    sub.set_defaults(run=run)
+    brief = "Turns landed events and play logs into exposures with rewards."
+    sub = command(commands, "attribute", run, _ABOUT, _EXAMPLE, brief=brief)
     folder: dict[str, Any] = {"type": Path, "required": True, "metavar": "DIR"}
     sub.add_argument("--landing", **folder, help="what the collector wrote")
     sub.add_argument("--state", **folder, help="what earlier runs gave out; made if missing")

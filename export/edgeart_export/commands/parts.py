@@ -7,7 +7,6 @@ import argparse
 import re
 from collections.abc import Callable
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_DOUBT = 0, 1, 2, 3
@@ -16,24 +15,29 @@ Run = Callable[[argparse.Namespace], int]
 
 
 def command(
-    commands: Any, name: str, run: Run, about: str, example: str
+    commands: Any,
+    name: str,
+    run: Run,
+    about: str,
+    example: str = "",
+    *,
+    brief: str = "",
+    epilog: str = "",
 ) -> argparse.ArgumentParser:
-    """Adds a command with its sentence and its example to the subparsers; its own parser."""
+    """Adds a command to the subparsers and gives its own parser.
+
+    about: what it does; in the list of commands `brief` says it, where that is given. example: what
+    follows `edgeart-export`, ends the help, unless `epilog` does.
+    """
     sub: argparse.ArgumentParser = commands.add_parser(
         name,
-        help=about,
+        help=brief or about,
         description=about,
-        epilog=f"example:\n  edgeart-export {example}",
+        epilog=epilog or f"example:\n  edgeart-export {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     sub.set_defaults(run=run)
     return sub
-
-
-def log(sub: argparse.ArgumentParser) -> None:
-    """A log of the Open Bandit Dataset, and whether a machine reads the answer."""
-    sub.add_argument("log", type=Path, help="log in the Open Bandit Dataset's CSV layout")
-    sub.add_argument("--json", action="store_true", help="print one JSON object, no progress")
 
 
 def half(sub: argparse.ArgumentParser, about: str) -> None:

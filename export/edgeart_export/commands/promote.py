@@ -18,7 +18,7 @@ from ..exposures.usable import Usable
 from ..promote import Promotion, promote
 from ..promote.look import DOUBT, ESTIMATORS, NO, RIVALS, UNDECIDED, YES
 from . import judging, tables
-from .parts import EXIT_DOUBT, EXIT_OK
+from .parts import EXIT_DOUBT, EXIT_OK, command
 
 EXIT_NO, EXIT_UNDECIDED = 4, 5
 EXITS = {YES: EXIT_OK, NO: EXIT_NO, UNDECIDED: EXIT_UNDECIDED, DOUBT: EXIT_DOUBT}
@@ -28,9 +28,8 @@ Decides whether a candidate policy should replace the incumbent, from exposures 
 of them. May be asked every night: the intervals hold at all nights together.
 """
 
-_EPILOG = """\
-example:
-  edgeart-export promote --candidate new.edgeart --incumbent live.edgeart \\
+_EXAMPLE = """\
+promote --candidate new.edgeart --incumbent live.edgeart \\
       --exposures exposures/ --group country --report promotion.html
 
 yes: by SNIPS and by SNDR the gains over the incumbent and over the unpersonalised choice (each
@@ -46,13 +45,8 @@ do; 2 wrong usage
 
 def register(commands: Any) -> None:
     """Adds the command to the subparsers of `edgeart-export`."""
-    sub: argparse.ArgumentParser = commands.add_parser(
-        "promote",
-        help="Decides whether a candidate should replace the incumbent.",
-        description=_ABOUT,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    brief = "Decides whether a candidate should replace the incumbent."
+    sub = command(commands, "promote", _promote, _ABOUT, _EXAMPLE, brief=brief)
     sub.add_argument("--candidate", type=Path, required=True, help="bundle")
     sub.add_argument("--incumbent", type=Path, required=True, help="bundle that runs now")
     sub.add_argument(
@@ -64,7 +58,6 @@ def register(commands: Any) -> None:
     judging.register_model(sub)
     sub.add_argument("--report", type=Path, metavar="FILE", help="write one HTML file as well")
     sub.add_argument("--json", action="store_true", help="print one JSON object, no progress")
-    sub.set_defaults(run=_promote)
 
 
 def _promote(options: argparse.Namespace) -> int:
