@@ -101,7 +101,7 @@ def test_keys_of_other_kinds_sign_by_a_uri_of_securesystemslib(tmp_path: Path) -
     public.write_bytes(
         private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     )
-    register_key(tmp_path / "kms", "targets", f"file2:{elsewhere}", public)
+    held = register_key(tmp_path / "kms", "targets", f"file2:{elsewhere}", public)
     for role in ("root", "online"):
         new_key(tmp_path / "kms", role)
     ring = KeyRing([tmp_path / "kms"])
@@ -110,6 +110,9 @@ def test_keys_of_other_kinds_sign_by_a_uri_of_securesystemslib(tmp_path: Path) -
     made.path = tmp_path / "repo"
     made.root = (made.path / "metadata" / "1.root.json").read_bytes()
     made.reader(tmp_path / "device").refresh()
+    (targets,) = (made.path / "metadata").glob("*.targets.json")
+    (signature,) = json.loads(targets.read_bytes())["signatures"]
+    assert signature["keyid"] == held.key.keyid
 
 
 def test_a_kind_of_key_whose_package_is_missing_is_named(tmp_path: Path) -> None:
