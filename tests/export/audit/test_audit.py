@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -52,6 +54,13 @@ class World:
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.Table.from_pylist(rows, LANDING[table]), path)
 
+    @contextmanager
+    def changing(self, table: str) -> Iterator[list[dict[str, Any]]]:
+        """The rows that landed, to be changed in place."""
+        rows = self.rows(table)
+        yield rows
+        self.put(table, rows)
+
     def policy(self, digest: bytes) -> edgeart.Policy:
         policies = map(edgeart.Policy.open, self.bundles.iterdir())
         return next(policy for policy in policies if policy.digest == digest)
@@ -91,9 +100,8 @@ def test_every_decision_repeats_whatever_explorer_cell_and_limits_it_had(world: 
 
 
 def test_several_passes_find_what_one_finds(world: World) -> None:
-    shown = world.rows("impressions")
-    shown[7]["n"] += 1
-    world.put("impressions", shown)
+    with world.changing("impressions") as shown:
+        shown[7]["n"] += 1
     out = world.folder / "several.parquet"
     # So little memory that the contexts have to be spread, though DuckDB is given enough to run.
     report = audit(world.landing, world.bundles, out, engine=_Roomy("100KB"))
@@ -109,11 +117,10 @@ class _Roomy(DuckDBEngine):
 
 @pytest.mark.parametrize("name", ["n", "total"])
 def test_a_changed_propensity_is_found(world: World, name: str) -> None:
-    shown = world.rows("impressions")
-    changed = shown[5::17]
-    for row in changed:
-        row[name] += 1 if row[name] < 2**31 else -1
-    world.put("impressions", shown)
+    with world.changing("impressions") as shown:
+        changed = shown[5::17]
+        for row in changed:
+            row[name] += 1 if row[name] < 2**31 else -1
     found = failures(world)
     assert set(found) == {(row["stream"], row["sequence"]) for row in changed}
     for row in changed:
@@ -125,17 +132,16 @@ def test_a_changed_propensity_is_found(world: World, name: str) -> None:
 
 
 def test_a_changed_artwork_is_found_also_where_the_host_had_it(world: World) -> None:
-    shown = world.rows("impressions")
     changed = {}
-    for row in shown[3::11]:
-        changed[row["stream"], row["sequence"]] = row["artwork"]
-        row["artwork"] = "another" if row["sequence"] % 2 else None
-        if row["artwork"] == changed[row["stream"], row["sequence"]]:
+    with world.changing("impressions") as shown:
+        for row in shown[3::11]:
+            changed[row["stream"], row["sequence"]] = row["artwork"]
+            row["artwork"] = "another" if row["sequence"] % 2 else None
+            if row["artwork"] == changed[row["stream"], row["sequence"]]:
+                row["artwork"] = "another"
+        for row in (row for row in shown if row["host_candidates"]):
+            changed.setdefault((row["stream"], row["sequence"]), row["artwork"])
             row["artwork"] = "another"
-    for row in (row for row in shown if row["host_candidates"]):
-        changed.setdefault((row["stream"], row["sequence"]), row["artwork"])
-        row["artwork"] = "another"
-    world.put("impressions", shown)
     found = failures(world)
     assert found.keys() == changed.keys()
     assert {row["cause"] for row in found.values()} == {"artwork_differs"}
@@ -143,9 +149,8 @@ def test_a_changed_artwork_is_found_also_where_the_host_had_it(world: World) -> 
 
 
 def test_a_changed_reason_is_found(world: World) -> None:
-    shown = world.rows("impressions")
-    shown[9]["reason"] = 20
-    world.put("impressions", shown)
+    with world.changing("impressions") as shown:
+        shown[9]["reason"] = 20
     (failure,) = failures(world).values()
     assert (failure["cause"], failure["reason"]) == ("reason_differs", 20)
 
@@ -153,13 +158,12 @@ def test_a_changed_reason_is_found(world: World) -> None:
 def test_a_changed_seed_is_found_wherever_another_artwork_would_have_been_drawn(
     world: World,
 ) -> None:
-    contexts, shown = world.rows("contexts"), world.rows("impressions")
-    context = next(row for row in contexts if row["cell"] == "uniform" and not row["denied"])
-    context["seed"] ^= 1
-    world.put("contexts", contexts)
+    with world.changing("contexts") as contexts:
+        context = next(row for row in contexts if row["cell"] == "uniform" and not row["denied"])
+        context["seed"] ^= 1
     mine = [
         row
-        for row in shown
+        for row in world.rows("impressions")
         if (row["stream"], row["context"]) == (context["stream"], context["sequence"])
     ]
     repetition = edgeart.Repetition(
@@ -182,13 +186,12 @@ def test_a_changed_context_is_found_wherever_it_matters(tmp_path: Path) -> None:
     explorers = {"softmax": Softmax(0.05), "thompson": Thompson()}
     bundles = audit_world.write_bundles(world.bundles, explorers, titles=30)
     audit_world.World(bundles, seed=4, fewest=5, most=5, plain=True).land(world.landing, 500)
-    contexts = world.rows("contexts")
     changed = {}
-    for row in contexts[::4]:
-        if row["cell"] is None:
-            row["map"] = row["map"].replace(b"hour", b"houx")
-            changed[row["stream"], row["sequence"]] = row
-    world.put("contexts", contexts)
+    with world.changing("contexts") as contexts:
+        for row in contexts[::4]:
+            if row["cell"] is None:
+                row["map"] = row["map"].replace(b"hour", b"houx")
+                changed[row["stream"], row["sequence"]] = row
     found = failures(world)
     # Scores of another context give other integers, but for very few.
     of_changed = [
@@ -228,30 +231,27 @@ def test_what_a_context_cannot_repeat_says_why(world: World) -> None:
 
 
 def test_candidates_of_the_wrong_kind_do_not_repeat(world: World) -> None:
-    shown = world.rows("impressions")
-    shown[0] |= {"title": "nobody knows it", "candidates": b"\x01"}
-    shown[1] |= {"host_candidates": ["a", "b"], "candidates": None}
-    world.put("impressions", shown)
+    with world.changing("impressions") as shown:
+        shown[0] |= {"title": "nobody knows it", "candidates": b"\x01"}
+        shown[1] |= {"host_candidates": ["a", "b"], "candidates": None}
     found = failures(world)
     assert {row["cause"] for row in found.values()} == {"candidates_unfit"}
     assert len(found) == 2
 
 
 def test_an_unreadable_context_fails_those_with_candidates_too(world: World) -> None:
-    contexts, shown = world.rows("contexts"), world.rows("impressions")
-    row = next(row for row in shown if row["host_candidates"])
+    row = next(row for row in world.rows("impressions") if row["host_candidates"])
     place = (row["stream"], row["context"])
-    context = next(c for c in contexts if (c["stream"], c["sequence"]) == place)
-    context["map"] = b"\x81"
-    world.put("contexts", contexts)
+    with world.changing("contexts") as contexts:
+        context = next(c for c in contexts if (c["stream"], c["sequence"]) == place)
+        context["map"] = b"\x81"
     found = failures(world)
     assert found[row["stream"], row["sequence"]]["cause"] == "context_unreadable"
 
 
 def test_what_had_no_context_is_counted_apart(world: World) -> None:
-    shown = world.rows("impressions")
-    shown[0] |= {"context": 2**32 - 1, "reason": 50, "n": 0}
-    world.put("impressions", shown)
+    with world.changing("impressions") as shown:
+        shown[0] |= {"context": 2**32 - 1, "reason": 50, "n": 0}
     report = audit(world.landing, world.bundles)
     assert (report.undrawn, report.repeated, report.failed) == (1, 2999, 0)
 
@@ -292,11 +292,10 @@ def test_events_that_are_missing_are_found_unless_they_are_reported_lost(world: 
 
 
 def test_what_does_not_repeat_and_what_was_not_audited_does_not_train(world: World) -> None:
-    shown = world.rows("impressions")
-    bad = shown[4::5]
-    for row in bad:
-        row["n"] = row["n"] ^ 1
-    world.put("impressions", shown)
+    with world.changing("impressions") as shown:
+        bad = shown[4::5]
+        for row in bad:
+            row["n"] ^= 1
     out = world.folder / "failures.parquet"
     audit(world.landing, world.bundles, out)
     world.put("impressions", [shown[0] | {"sequence": 4_000_000}], "later")

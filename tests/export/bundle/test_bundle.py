@@ -35,6 +35,7 @@ from edgeart_export.format import wire
 from edgeart_export.model.tower import Rows
 from tests.reference import decide
 from tests.reference.bundle import open_bundle
+from tests.support.models import opened
 
 ROWS: tuple[Rows, ...] = ("i8", "f32")
 
@@ -118,7 +119,7 @@ def test_a_model_without_titles_encodes_and_decides_nothing(schema: FeatureSchem
     empty = np.zeros((0, schema.width), np.float32)
     model = PolicyModel("encoder", 1, schema, {}, empty, empty[:, 0], Fixed())
     for rows in ROWS:
-        policy = edgeart.Policy.from_bytes(bundle_bytes(model, rows=rows))
+        policy = opened(model, rows)
         assert len(policy.titles) == 0
         assert policy.slots == schema.width
 
@@ -127,7 +128,7 @@ def test_a_schema_without_features_has_the_intercept_alone() -> None:
     model = PolicyModel(
         "p", 1, FeatureSchema([]), {"t": ["a", "b"]}, [[1.0], [2.0]], [0, 0], Fixed()
     )
-    policy = edgeart.Policy.from_bytes(bundle_bytes(model))
+    policy = opened(model)
     assert policy.select(policy.context(seed=1), "t").artwork == "a"
 
 

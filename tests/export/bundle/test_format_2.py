@@ -40,10 +40,7 @@ from edgeart_export.model.tower import Rows
 from edgeart_export.quantize import decode_variances, encode_variances, quantize_layer
 from tests.reference import decide
 from tests.reference.bundle import open_bundle
-
-
-def opened(model: PolicyModel, rows: Rows = "i8") -> edgeart.Policy:
-    return edgeart.Policy.from_bytes(bundle_bytes(model, rows=rows))
+from tests.support.models import opened
 
 
 def info(policy: edgeart.Policy) -> Any:

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 import edgeart
-from edgeart_export import Greedy, bundle_bytes
+from edgeart_export import Greedy
 from edgeart_export.demo import study
 from edgeart_export.demo.__main__ import main
 from edgeart_export.demo.audience import TITLES, Audience
 from edgeart_export.demo.homepage import MEMBER, handmade
 from edgeart_export.evaluate import propensities
+from tests.support.models import opened
 
 NUMBER = r"(\d+\.\d+)"
 
@@ -26,7 +27,7 @@ def audience() -> Audience:
 
 
 def policy_of(audience: Audience) -> edgeart.Policy:
-    return edgeart.Policy.from_bytes(bundle_bytes(handmade(audience)))
+    return opened(handmade(audience))
 
 
 def test_everything_of_the_audience_follows_from_its_seed() -> None:
@@ -88,7 +89,7 @@ def test_the_true_value_does_not_depend_on_the_order_of_artworks(audience: Audie
     """A policy that lists artworks in another order and shows the same has the same value."""
     members = audience.members(30, 5)
     straight = study.blank(audience, "p", Greedy(floor=1.0))
-    uniform = edgeart.Policy.from_bytes(bundle_bytes(straight))
+    uniform = opened(straight)
     log = study.simulate(audience, uniform, members, 5)
     first = {title: row[2] for title, row in audience.titles.items()}
     values = []

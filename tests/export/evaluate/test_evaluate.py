@@ -26,7 +26,6 @@ from edgeart_export import (
     PolicyModel,
     SquareCB,
     Uniform,
-    bundle_bytes,
     evaluate,
     holdbacks,
     logged_value,
@@ -35,6 +34,7 @@ from edgeart_export.evaluate import propensities
 from edgeart_export.evaluate.groups import groups
 from edgeart_export.evaluate.shares import Defaults, Shares, common, rows_of
 from edgeart_export.obd import TITLE, load_impressions, load_items
+from tests.support.models import opened
 
 SCHEMA = FeatureSchema([Category("c", ["a", "b"])])
 TITLES = {"t": ["x", "y", "z"], "u": ["x", "y"]}
@@ -48,7 +48,7 @@ def model(explorer: Explorer) -> PolicyModel:
 
 
 def policy(explorer: Explorer) -> edgeart.Policy:
-    return edgeart.Policy.from_bytes(bundle_bytes(model(explorer)))
+    return opened(model(explorer))
 
 
 def uniform_log(count: int, seed: int = 0) -> Log:
@@ -83,7 +83,7 @@ def test_a_policy_is_judged_by_its_own_explorer_and_not_by_its_holdbacks() -> No
     log, plain = uniform_log(30), model(EpsilonGreedy(0.3))
     for share in (0.1, 0.45):
         held = dataclasses.replace(plain, cells=holdbacks(share, share))
-        target = edgeart.Policy.from_bytes(bundle_bytes(held))
+        target = opened(held)
         for wanted, found in zip(
             propensities(policy(EpsilonGreedy(0.3)), log).values(),
             propensities(target, log).values(),
@@ -92,7 +92,7 @@ def test_a_policy_is_judged_by_its_own_explorer_and_not_by_its_holdbacks() -> No
             assert np.array_equal(found.values, wanted.values)
     everybody = dataclasses.replace(plain, cells=holdbacks(0, 1))
     with pytest.raises(DataError, match="export the policy with smaller shares of cells"):
-        propensities(edgeart.Policy.from_bytes(bundle_bytes(everybody)), log)
+        propensities(opened(everybody), log)
 
 
 def test_evaluation_by_hand() -> None:
@@ -151,7 +151,7 @@ def test_an_artwork_the_policy_lacks_has_weight_zero() -> None:
     smaller = PolicyModel(
         "s", 1, SCHEMA, {"t": ["y", "x"], "u": ["y"]}, np.ones((3, 4)), np.zeros(3), Uniform()
     )
-    target = edgeart.Policy.from_bytes(bundle_bytes(smaller))
+    target = opened(smaller)
     known = [a in smaller.titles[t] for t, a in zip(log.title, log.artwork, strict=True)]
     found = evaluate(target, log, reward_model=CrossFitted(SCHEMA, TITLES))
     assert 0 < sum(known) < 300
@@ -169,10 +169,7 @@ def test_an_order_of_artworks_of_its_own_changes_nothing() -> None:
     titles = {"t": ["z", "x", "y"], "u": ["y", "x"]}
     turned = dataclasses.replace(straight, titles=titles, weights=straight.weights[rows])
     reward_model = GivenModel(straight)
-    one, other = (
-        evaluate(edgeart.Policy.from_bytes(bundle_bytes(m)), log, reward_model=reward_model)
-        for m in (straight, turned)
-    )
+    one, other = (evaluate(opened(m), log, reward_model=reward_model) for m in (straight, turned))
     assert one.dr is not None
     assert other.dr is not None
     assert other.dr.value == pytest.approx(one.dr.value, rel=1e-9)
@@ -263,7 +260,7 @@ def test_mean_weight_holds_on_the_second_half_of_the_recorded_log(
     rows = load_impressions(open_bandit / "random_men.csv.gz", items=items)
     first, log = rows.half("first"), rows.half("second").log()
     trainer = LinearTrainer(first.schema(), {TITLE: items.artworks()}, l2=100.0).fit(first.log())
-    target = edgeart.Policy.from_bytes(bundle_bytes(trainer.to_model("men", 1, explorer)))
+    target = opened(trainer.to_model("men", 1, explorer))
     found = evaluate(target, log, reward_model=GivenModel(trainer.to_model("men", 1)))
     assert found.mean_weight_holds
     assert abs(found.mean_weight.value - 1) < 0.2
@@ -396,5 +393,5 @@ def test_defaults_are_each_titles_first_artwork() -> None:
 
 def test_titles_that_all_policies_have_are_found() -> None:
     smaller = PolicyModel("s", 1, SCHEMA, {"t": ["x"]}, np.zeros((1, 4)), np.zeros(1), Uniform())
-    both = [policy(Uniform()), edgeart.Policy.from_bytes(bundle_bytes(smaller))]
+    both = [policy(Uniform()), opened(smaller)]
     assert common(["t", "u", "t", "v"], both).tolist() == [True, False, True, False]

@@ -8,14 +8,14 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.promotion_worlds import COUNTRIES, World
-from edgeart_export import Estimate, bundle_bytes, save_model
+from edgeart_export import Estimate, save_model
 from edgeart_export.cli import main
 from edgeart_export.report.evaluation import evaluation_page
 from edgeart_export.report.intervals import Mark, forest, nights, weights
+from tests.support.models import write_world
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +25,7 @@ def world() -> World:
 
 @pytest.fixture(scope="module")
 def files(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("evaluate")
-    (folder / "exposures").mkdir()
-    pq.write_table(world.exposures(), folder / "exposures" / "exposures-ab-00000001.parquet")
-    for name, model in zip(("candidate", "incumbent"), world.models, strict=True):
-        (folder / f"{name}.edgeart").write_bytes(bundle_bytes(model))
+    folder = write_world(world, tmp_path_factory.mktemp("evaluate"))
     save_model(world.models[1], folder / "model")
     return folder
 

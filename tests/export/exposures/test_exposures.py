@@ -22,11 +22,11 @@ from edgeart_export import (
     Uniform,
     Vector,
     Weights,
-    bundle_bytes,
 )
 from edgeart_export.exposures import Exposures
 from edgeart_export.exposures.exposures import COLUMNS
 from edgeart_export.exposures.usable import cut, said, schema_of, trained_until, usable
+from tests.support.models import opened
 
 SCHEMA = FeatureSchema([Category("country", ["US", "GB"])])
 PLAIN: dict[str, Any] = {
@@ -83,7 +83,7 @@ def policy(meta: dict[str, str] | None = None, titles: tuple[str, ...] = ("t",))
         explorer=Uniform(),
         meta=meta or {},
     )
-    return edgeart.Policy.from_bytes(bundle_bytes(model))
+    return opened(model)
 
 
 def test_what_has_no_propensity_is_counted_by_why_and_left_out() -> None:
@@ -264,4 +264,4 @@ def test_a_policy_says_which_features_it_reads() -> None:
         bias=np.zeros(1),
         explorer=Uniform(),
     )
-    assert schema_of(edgeart.Policy.from_bytes(bundle_bytes(model))) == schema
+    assert schema_of(opened(model)) == schema

@@ -8,22 +8,23 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 import edgeart
 from benchmarks.promotion import campaign
 from benchmarks.promotion_worlds import FIRST_NIGHT, World
-from edgeart_export import DataError, GivenModel, PolicyModel, bundle_bytes
+from edgeart_export import DataError, GivenModel
 from edgeart_export.cli import main
 from edgeart_export.exposures import Exposures
 from edgeart_export.exposures.usable import said
 from edgeart_export.promote import Promotion, promote
 from edgeart_export.promote.look import Gain, _verdict
 from edgeart_export.promote.promotion import DAY_MS
+from tests.support.models import opened, write_world
 
 START = FIRST_NIGHT * DAY_MS
 
@@ -34,13 +35,17 @@ def loaded(world: World, change: Callable[[pa.Table], pa.Table] = lambda t: t) -
     return exposures
 
 
-def judged(world: World, exposures: Exposures, **more: object) -> Promotion:
+def judged(
+    world: World,
+    exposures: Exposures,
+    candidate: edgeart.Policy | None = None,
+    incumbent: edgeart.Policy | None = None,
+    **more: Any,
+) -> Promotion:
+    """By the world's own policies, unless others are given; the reward model is its incumbent's."""
     model = GivenModel(world.models[1])
-    return promote(*world.policies, exposures, lambda _: model, **more)  # type: ignore[arg-type]
-
-
-def opened(model: PolicyModel) -> edgeart.Policy:
-    return edgeart.Policy.from_bytes(bundle_bytes(model))
+    pair = candidate or world.policies[0], incumbent or world.policies[1]
+    return promote(*pair, exposures, lambda _: model, **more)
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +101,7 @@ def test_each_night_says_what_it_would_have_said_alone(world: World, found: Prom
 
 
 def test_a_policy_is_not_better_than_itself(world: World) -> None:
-    _, incumbent = world.policies
-    model = GivenModel(world.models[1])
-    again = promote(incumbent, incumbent, loaded(world), lambda _: model)
+    again = judged(world, loaded(world), candidate=world.policies[1])
     assert again.verdict == "undecided"
     for name in ("snips", "sndr"):
         gain = again.last.gains["incumbent", name]
@@ -109,10 +112,9 @@ def test_a_policy_is_not_better_than_itself(world: World) -> None:
 
 def test_a_loss_is_refused(world: World) -> None:
     candidate, incumbent = world.policies
-    model = GivenModel(world.models[1])
     # What is better for those the incumbent decides for is worse the other way round; the log is
     # the same, the weights are not.
-    turned = promote(incumbent, candidate, loaded(world), lambda _: model)
+    turned = judged(world, loaded(world), candidate=incumbent, incumbent=candidate)
     assert turned.verdict in ("no", "undecided")
     assert turned.last.gains["incumbent", "sndr"].worse
 
@@ -148,20 +150,18 @@ def test_a_small_log_is_undecided_and_says_why() -> None:
 def test_exposures_that_trained_a_policy_do_not_judge_it(world: World) -> None:
     cut = START + 4 * DAY_MS - 1
     candidate = opened(dataclasses.replace(world.models[0], meta={"trained_until": said(cut)}))
-    exposures, model = loaded(world), GivenModel(world.models[1])
-    found = promote(candidate, world.policies[1], exposures, lambda _: model)
+    exposures = loaded(world)
+    found = judged(world, exposures, candidate)
     assert len(found.looks) == 10
     assert found.since == cut + 1
     assert found.left_out["before the cut"] == int((exposures.shown_first <= cut).sum())
     with pytest.raises(DataError, match="trained a policy that they would judge"):
-        promote(candidate, world.policies[1], exposures, lambda _: model, since=cut)
+        judged(world, exposures, candidate, since=cut)
     silent = opened(dataclasses.replace(world.models[0], meta={}))
     with pytest.raises(DataError, match="does not say in its meta 'trained_until'"):
-        promote(silent, world.policies[1], exposures, lambda _: model)
+        judged(world, exposures, silent)
     later = START + 10 * DAY_MS
-    assert promote(
-        silent, world.policies[1], exposures, lambda _: model, since=later
-    ).looks[0].until == later + DAY_MS  # fmt: skip
+    assert judged(world, exposures, silent, since=later).looks[0].until == later + DAY_MS
 
 
 def gain(low: float, high: float) -> Gain:
@@ -216,12 +216,7 @@ def test_nothing_is_promoted_in_null_worlds_and_gains_mostly_are() -> None:
 
 @pytest.fixture(scope="module")
 def files(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("promote")
-    (folder / "exposures").mkdir()
-    pq.write_table(world.exposures(), folder / "exposures" / "exposures-ab-00000001.parquet")
-    for name, model in zip(("candidate", "incumbent"), world.models, strict=True):
-        (folder / f"{name}.edgeart").write_bytes(bundle_bytes(model))
-    return folder
+    return write_world(world, tmp_path_factory.mktemp("promote"))
 
 
 def command(files: Path, *more: str, candidate: str = "candidate") -> list[str]:
