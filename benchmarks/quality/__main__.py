@@ -59,7 +59,13 @@ def main() -> int:
         prog="python -m benchmarks.quality", description=(__doc__ or "").splitlines()[0]
     )
     everybody = [*PEERS, *ours.LEARNERS]
-    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument(
+        "--sets",
+        nargs="+",
+        default=list(SETS),
+        metavar="SET",
+        help=f"of {', '.join(SETS)}; or CSV files of your own, the class in the last column",
+    )
     parser.add_argument("--n", nargs="+", choices=SIZES, default=list(SIZES))
     parser.add_argument("--learners", nargs="+", choices=everybody, default=everybody)
     parser.add_argument("--seeds", type=int, default=10, help="scoring seeds, from 1 on")

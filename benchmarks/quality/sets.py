@@ -17,6 +17,8 @@ from edgeart_export.simulate.bandit import Bandit
 from edgeart_export.simulate.supervised import drawn, supervised
 from edgeart_export.simulate.visits import visits
 
+from .own import own
+
 RECORDED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "classification"
 VISITS = 20_000
 ROWS = 10_000
@@ -37,6 +39,8 @@ def absent(name: str) -> str | None:
     """Why a set is not there; None where it is."""
     if name in _FILES and not _file(name).exists():
         return f"{name}: recorded data that is not part of the repository ({_file(name)})"
+    if name not in SETS and not Path(name).exists():
+        return f"{name}: neither a set ({', '.join(SETS)}) nor a file"
     return None
 
 
@@ -87,3 +91,8 @@ SETS: dict[str, Callable[[int, int | None], Bandit]] = {
     "patches": patches,
 }
 """Name → the set's bandit for a seed and a number of rounds (None: all rows)."""
+
+
+def bandit(name: str, seed: int, n: int | None) -> Bandit:
+    """A set's bandit by its name, or by the path of a file (`own`)."""
+    return SETS[name](seed, n) if name in SETS else own(name, seed, n)
