@@ -48,6 +48,10 @@ class Learned:
     def _now(self) -> Sums:
         return self._clock.now(self._sums)
 
+    def shared(self) -> tuple[Sums, Clock]:
+        """The very sums and their clock, for who keeps them on disk."""
+        return self._sums, self._clock
+
     @property
     def A(self) -> Floats:  # noqa: N802 - as the papers call it
         """Σ ω·u·uᵀ of every artwork: float64 [R, k, k]; unpacked, for inspection."""

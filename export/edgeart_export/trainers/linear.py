@@ -132,6 +132,13 @@ class LinearTrainer(Learned):
         self._solved = None
         return self
 
+    def beside(self, other: LinearTrainer) -> None:
+        """Stands on the very sums of another trainer, of equal settings but l2.
+
+        Only the other may learn, and this must be called again whenever it has.
+        """
+        self._sums, self._clock, self._solved = other._sums, other._clock, None
+
     def extended(self, titles: Titles, artworks: Artworks | None = None) -> LinearTrainer:
         """A trainer that knows these titles and artworks too, and has learned as much.
 
@@ -240,7 +247,12 @@ class LinearTrainer(Learned):
 
     def save_state(self, path: str | os.PathLike[str]) -> None:
         """Writes all that was learned to one Parquet file (`trainers.state`). Raises OSError."""
-        settings = {
+        known = {} if self.artworks is None else self.artworks.rows
+        state.save(path, self.settings(), self.titles, self._sums, known)
+
+    def settings(self) -> dict[str, object]:
+        """All of the trainer but titles, sums and artworks' features, as JSON."""
+        return {
             "kind": "linear",
             "schema": self.schema.to_json(),
             "l2": self.l2,
@@ -254,8 +266,6 @@ class LinearTrainer(Learned):
             "moment": self._clock.moment,
             "latest": self._clock.latest,
         }
-        known = {} if self.artworks is None else self.artworks.rows
-        state.save(path, settings, self.titles, self._sums, known)
 
     @classmethod
     def load_state(cls, path: str | os.PathLike[str]) -> LinearTrainer:
@@ -264,9 +274,14 @@ class LinearTrainer(Learned):
         Of artwork features those of the trainer's own artworks are there again.
         """
         saved = state.load(path)
+        if saved.kind != "linear":
+            raise DataError(f"{path}: the state of a {saved.kind!r} trainer, not linear")
+        return cls.restored(path, saved)
+
+    @classmethod
+    def restored(cls, path: str | os.PathLike[str], saved: state.State) -> LinearTrainer:
+        """The trainer of these settings and sums; path: for errors. Raises DataError."""
         s = saved.settings
-        if s.get("kind") != "linear":
-            raise DataError(f"{path}: the state of a {s.get('kind')!r} trainer, not linear")
         try:
             life = s["half_life_ms"]
             known = s["artworks"]
