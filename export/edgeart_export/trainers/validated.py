@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import DataError
-from . import heads
+from . import heads, prior
 from .candidates import Candidates
 from .kept import Kept
 from .linear import LinearTrainer, Titles
@@ -180,5 +180,9 @@ class Validated:
         self._boundary = other._boundary
 
     def _k(self) -> int:
-        """Outputs of a tower: fewer where artworks are many, for time and memory."""
-        return int(np.clip((_WORK / len(self._title)) ** (1 / 3), 32, 128))
+        """Outputs of a tower: fewer where artworks are many, for time and memory.
+
+        And where heads have a prior that is a function of features, found in so many rounds.
+        """
+        work = _WORK / (1 if self.artworks is None else prior.ROUNDS)
+        return int(np.clip((work / len(self._title)) ** (1 / 3), 32, 128))
