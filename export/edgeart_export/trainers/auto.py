@@ -11,9 +11,9 @@ from datetime import timedelta
 import numpy as np
 
 from ..errors import DataError
-from ..explorers import Explorer, Thompson
 from ..log import Log
 from ..model import PolicyModel
+from ..model.explorers import Explorer, Thompson
 from ..schema import FeatureSchema
 from . import auto_state
 from .batch import Batch

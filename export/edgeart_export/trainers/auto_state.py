@@ -27,7 +27,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ..errors import DataError
-from ..tower import check_tower
+from ..model.tower import check_tower
 from . import heads, neural_state, state
 from .candidates import Candidates
 from .kept import Kept
