@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import numpy as np
@@ -14,6 +14,7 @@ from ..errors import DataError
 from ..log import Log
 from ..model import PolicyModel
 from ..model.explorers import Explorer, Thompson
+from ..model.tower import Layer
 from ..schema import FeatureSchema
 from . import auto_state
 from .batch import Batch
@@ -60,14 +61,15 @@ class AutoTrainer(Validated):
     The tower is learned anew at boundaries where the rows have grown by half, from all of them,
     until there are more than `memory`; then it stays, and rows are no longer kept. There is one
     configuration for everything. seed: of the random tower; the same seed and rows give the same
-    model. towers: False leaves candidates with a tower out. artworks, half_life, slots: as
-    LinearTrainer has them, for all candidates.
+    model. towers: False leaves candidates with a tower out. tower: layers that all candidates with
+    a tower stand on from the start, instead; trainers that have one in common can be merged however
+    much they have learned. artworks, half_life, slots: as LinearTrainer has them, for all.
 
     sources: as LinearTrainer has them. Memory: the sums of a LinearTrainer, the same of a tower's
     32 to 128 outputs, and the weights of all candidates at the last boundary.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - settings, all by name
         self,
         schema: FeatureSchema,
         titles: Titles,
@@ -75,13 +77,18 @@ class AutoTrainer(Validated):
         seed: int = 0,
         memory: int = 50_000,
         towers: bool = True,
+        tower: Sequence[Layer] | None = None,
         artworks: Artworks | None = None,
         half_life: timedelta | None = None,
         slots: tuple[int, int] | None = None,
     ) -> None:
         first = LinearTrainer(schema, titles, artworks=artworks, half_life=half_life, slots=slots)
         made = Candidates(first, *_candidates(first.titles, towers=towers))
-        super().__init__(made, seed=seed, memory=memory, towers=towers)
+        if tower is not None:
+            if not towers:
+                raise DataError("a tower was given, and towers=False: leave one of them out")
+            made.stand_on(tower)
+        super().__init__(made, seed=seed, memory=memory, towers=towers, given=tower is not None)
 
     def fit(self, batch: Batch | Log) -> AutoTrainer:
         """Forgets everything and learns from this batch. Returns itself."""
@@ -93,7 +100,10 @@ class AutoTrainer(Validated):
             half_life=self.half_life,
             slots=self.slots,
         )
-        self._begin(Candidates(fresh, self.candidates.l2, self.candidates.tower_l2))
+        made = Candidates(fresh, self.candidates.l2, self.candidates.tower_l2)
+        if self._given and self.candidates.base is not None:
+            made.stand_on(self.candidates.base.tower)
+        self._begin(made)
         self._learn(rows)
         return self
 
@@ -107,15 +117,15 @@ class AutoTrainer(Validated):
 
         The sums of candidates and of what was predicted add up: the choice is that of both
         together. While both are within `memory` the tower is learned anew from the rows of both.
-        Where one is beyond, its tower stays and learns the rows that the other kept. Where both
-        are, their towers must be equal. So it is associative, but for rounding, while all rows
-        together are within `memory`, and where all trainers began with one tower. Raises DataError,
-        and then changes nothing.
+        Where one is beyond, or was given its tower, this stays and learns the rows that the other
+        kept. Where both are, their towers must be equal. So it is associative, but for rounding,
+        while all rows together are within `memory`, and where all were given one tower. Raises
+        DataError, and then changes nothing.
         """
         self._check_merge(other)
         sources = self.sources | other.sources
         if other._rows:
-            if self._rows:
+            if self._rows or (self._given and not other._given):
                 self._merge(other)
             else:
                 self._take(other.extended(other.titles))
@@ -135,6 +145,7 @@ class AutoTrainer(Validated):
         made = AutoTrainer(
             self.schema, together, seed=self.seed, memory=self.memory, towers=self.with_towers
         )
+        made._given = self._given
         made._begin(self.candidates.extended(titles, artworks, l2, tower_l2))
         made._rows, made._learned, made._boundary = self._rows, self._learned, self._boundary
         number = {title: i for i, title in enumerate(made.titles)}
@@ -199,6 +210,7 @@ class AutoTrainer(Validated):
             seed=self.seed,
             memory=self.memory,
             towers=self.with_towers,
+            given=self._given,
         )
         auto_state.save(path, saved)
 
@@ -213,6 +225,7 @@ class AutoTrainer(Validated):
         made = cls(
             first.schema, first.titles, seed=saved.seed, memory=saved.memory, towers=saved.towers
         )
+        made._given = saved.given
         made._begin(saved.candidates)
         made._rows, made._learned, made._boundary = saved.counted
         made.progress, made._kept = saved.progress, saved.kept

@@ -52,6 +52,7 @@ class Saved:
     seed: int
     memory: int
     towers: bool
+    given: bool
 
 
 def save(path: str | os.PathLike[str], saved: Saved) -> None:
@@ -62,6 +63,7 @@ def save(path: str | os.PathLike[str], saved: Saved) -> None:
         "seed": saved.seed,
         "memory": saved.memory,
         "towers": saved.towers,
+        "given": saved.given,
         "counted": saved.counted,
         "candidates": candidates.l2,
         "tower_candidates": candidates.tower_l2,
@@ -127,11 +129,19 @@ def _restored(first: LinearTrainer, auto: Described, more: pa.Table) -> Saved:
                 raise DataError("progress is not that of the candidates")
             progress.parts[learned] = part
     kept = Kept(first.schema.width, timed=first.half_life is not None, placed=bool(first.slots))
-    if "kept" in more.column_names:
-        kept.fill(more.column("kept"))
     rows, learned, boundary = auto["counted"]
+    if auto["towers"] and not auto["given"] and 0 < rows <= auto["memory"]:
+        kept.fill(more.column("kept"))
+        if len(kept) != rows:
+            raise DataError(f"{len(kept)} rows were kept of {rows}; train anew")
     counted = int(rows), int(learned), int(boundary)
-    return Saved(candidates, progress, kept, counted, auto["seed"], auto["memory"], auto["towers"])
+    return Saved(
+        candidates,
+        progress,
+        kept,
+        counted,
+        **{name: auto[name] for name in ("seed", "memory", "towers", "given")},
+    )
 
 
 def _standing(first: LinearTrainer, described: Described, more: pa.Table) -> NeuralLinearTrainer:

@@ -9,6 +9,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
+from ..model.tower import Layer
 from .linear import L2, Artworks, LinearTrainer
 from .neural import NeuralLinearTrainer
 from .random_tower import RandomTower
@@ -74,8 +75,15 @@ class Candidates:
 
     def found(self, rows: Rows, tower: RandomTower) -> None:
         """A new tower from all rows so far, and what stands on it."""
+        self.adopt(self._on(tower).fit(self.names.batch(rows)))
+
+    def stand_on(self, tower: Sequence[Layer]) -> None:
+        """A given tower, and what stands on it."""
+        self.adopt(self._on(tower))
+
+    def _on(self, tower: RandomTower | Sequence[Layer]) -> NeuralLinearTrainer:
         first = self.first
-        base = NeuralLinearTrainer(
+        return NeuralLinearTrainer(
             first.schema,
             first.titles,
             tower=tower,
@@ -83,7 +91,6 @@ class Candidates:
             half_life=first.half_life,
             slots=first.slots,
         )
-        self.adopt(base.fit(self.names.batch(rows)))
 
     def adopt(self, base: NeuralLinearTrainer) -> None:
         """Takes a trainer's tower and sums: all candidates with a tower stand on them."""

@@ -25,11 +25,19 @@ _WORK = 1e8  # artworks × outputs³ of a tower: a second or so to solve all hea
 class Validated:
     """Candidates, what they predicted, and the rows kept for a tower: how AutoTrainer learns.
 
-    seed, memory, towers: as AutoTrainer has them.
+    seed, memory, towers: as AutoTrainer has them. given: whether the tower stays from the start.
     """
 
-    def __init__(self, candidates: Candidates, *, seed: int, memory: int, towers: bool) -> None:
-        self.seed, self.memory, self.with_towers = seed, memory, towers
+    def __init__(
+        self,
+        candidates: Candidates,
+        *,
+        seed: int,
+        memory: int,
+        towers: bool,
+        given: bool = False,
+    ) -> None:
+        self.seed, self.memory, self.with_towers, self._given = seed, memory, towers, given
         self._begin(candidates)
 
     def _begin(self, candidates: Candidates) -> None:
@@ -88,7 +96,7 @@ class Validated:
     @property
     def _keeps(self) -> bool:
         """Whether rows are kept: a tower may still be learned anew."""
-        return self.with_towers and self._rows <= self.memory
+        return self.with_towers and not self._given and self._rows <= self.memory
 
     def _learn(self, rows: Rows) -> None:
         rows = rows.take(rows.weight > 0)
@@ -140,14 +148,13 @@ class Validated:
             self.candidates.found(rows, RandomTower(k=self._k(), seed=self.seed))
 
     def _check_towers(self, other: Validated) -> None:
-        """Raises DataError where both are beyond their memory, with different towers."""
+        """Raises DataError where the towers of both stay as they are and differ."""
         one, two = self.candidates.base, other.candidates.base
         towers = () if one is None else one.tower, () if two is None else two.tower
         if not (self._keeps or other._keeps or same_tower(*towers)):
             raise DataError(
-                f"both trainers are beyond their memory of {self.memory} rows, with different "
-                f"towers: not merged; begin both from one saved state that has a tower, or give "
-                f"both a larger memory"
+                f"trainers of different towers that are beyond their memory of {self.memory} rows, "
+                f"or were given, are not merged: give both one `tower` from the start"
             )
 
     def _merge(self, other: Validated) -> None:
@@ -167,6 +174,7 @@ class Validated:
             self.candidates.learn_towers(other._kept.rows())
         else:
             self.candidates.merge_towers(other.candidates)
+        self._given |= other._given
         if not self._keeps:
             self._kept.clear()
         self._boundary = self._rows
@@ -177,7 +185,7 @@ class Validated:
         self._begin(other.candidates)
         self.progress, self._kept = other.progress, other._kept
         self._rows, self._learned = other._rows, other._learned
-        self._boundary = other._boundary
+        self._boundary, self._given = other._boundary, other._given
 
     def _k(self) -> int:
         """Outputs of a tower: fewer where artworks are many, for time and memory.
