@@ -32,6 +32,7 @@ from .explorers import (
     parse_explorer,
 )
 from .exposures import Exposures
+from .limits import CallLimits
 from .log import Log
 from .model import PolicyModel
 from .onnx import onnx_model, write_onnx
@@ -60,6 +61,7 @@ __all__ = [
     "ArtworkFeatures",
     "ArtworkPrior",
     "AutoTrainer",
+    "CallLimits",
     "Category",
     "Cell",
     "CrossFitted",

@@ -14,7 +14,6 @@ import edgeart
 
 from . import cli_exposures, tables
 from .cli_parts import EXIT_DOUBT, EXIT_OK
-from .exposures import Exposures
 from .exposures_usable import Usable
 from .promote import Promotion, promote
 from .promote_look import DOUBT, ESTIMATORS, NO, RIVALS, UNDECIDED, YES
@@ -72,7 +71,7 @@ def _promote(options: argparse.Namespace) -> int:
     given = options.unpersonalised
     unpersonalised = None if given is None else edgeart.Policy.open(given)
     with tables.progress(quiet=options.json) as step:
-        exposures = Exposures.load(options.exposures, None, step(f"reading {options.exposures}"))
+        exposures = cli_exposures.read(options, step)
         current: list[Callable[[int], None]] = []
 
         def doing(what: str) -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+import edgeart
+
 from .errors import DataError
+from .exposures_limits import COLUMNS as LIMITS
+from .exposures_limits import LoggedLimits
+from .limits import CallLimits
 from .log import Log
 from .schema import FeatureSchema
 
@@ -42,7 +47,7 @@ COLUMNS = (
 )
 """What `Exposures.add` reads of attribution's table (docs/attribution.md)."""
 
-OPTIONAL = ("cell", "digest", "slot_row", "slot_column")
+OPTIONAL = ("cell", "digest", "slot_row", "slot_column", *LIMITS)
 """What it reads as well where it is there."""
 
 _KINDS: dict[str, npt.DTypeLike] = {
@@ -58,6 +63,7 @@ _KINDS: dict[str, npt.DTypeLike] = {
     "decider": np.intp,
     "slot_row": np.int64,
     "slot_column": np.int64,
+    "limits": np.intp,
 }
 
 
@@ -77,6 +83,7 @@ class Exposures:
         self.reasons: dict[str, int] = {}
         self.excluded: dict[str, int] = {}
         self.corrected = 0
+        self._limits = LoggedLimits()
         self._parts: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in _KINDS}
         self._count = 0
         self._row: dict[bytes, int] = {}
@@ -155,6 +162,7 @@ class Exposures:
             "shown_first": _numbers(fresh, "shown_first", np.int64),
             "map": self._numbered_maps(fresh),
             "decider": self._numbered_deciders(fresh),
+            "limits": self._limits.numbers(fresh),
             **{name: _slot(fresh, name) for name in ("slot_row", "slot_column")},
         }
         for name, column in columns.items():
@@ -273,6 +281,26 @@ class Exposures:
         chance[decider[self.propensity < 1]] = True
         return chance[decider]
 
+    # Limits of calls.
+
+    def know(self, policies: Iterable[edgeart.Policy]) -> None:
+        """Takes in bundles that decided, by which limits of calls are rows and attributes."""
+        self._limits.know(policies)
+
+    def deciders(self) -> set[bytes]:
+        """Digests of the bundles of which one has to `know` to say what limited a choice."""
+        return self._limits.digests()
+
+    def known(self, rows: Ints) -> npt.NDArray[np.bool_]:
+        """Whether it is known what limited these rows: [rows]. It is where nothing did."""
+        return self._limits.known(self._column("limits")[rows], self.title[rows])
+
+    def limits(self, rows: Ints) -> list[CallLimits | None] | None:
+        """What limited these rows; None where nothing did. Raises DataError, see `known`."""
+        return self._limits.named(self._column("limits")[rows], self.title[rows])
+
+    # As a log.
+
     def log(self, rows: Ints) -> Log:
         """Some rows as a log, a context's rows side by side; clusters are pseudonyms of units."""
         return self.take(self.beside(rows))
@@ -282,7 +310,7 @@ class Exposures:
         return rows[np.argsort(self._column("map")[rows], kind="stable")]
 
     def take(self, rows: Ints) -> Log:
-        """These rows as a log, in this order."""
+        """These rows as a log, in this order. Raises DataError as `limits` does."""
         maps = list(self._maps)
         slot = np.stack([self._column(name)[rows] for name in ("slot_row", "slot_column")], axis=1)
         return Log(
@@ -294,6 +322,7 @@ class Exposures:
             cluster=self.unit[rows],
             time=self.shown_first[rows],
             slot=slot if (slot >= 0).all() else None,
+            limits=self.limits(rows),
         )
 
 

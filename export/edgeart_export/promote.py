@@ -14,7 +14,7 @@ asked for every night (`estimators_sequence`) and is one of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,7 +24,8 @@ import edgeart
 
 from .errors import DataError
 from .evaluate_groups import groups
-from .evaluate_shares import Defaults, Shares, Target, judge
+from .evaluate_limits import Limited, limited
+from .evaluate_shares import Defaults, Shares, judge
 from .exposures import Exposures
 from .exposures_usable import TRAINED_UNTIL, Usable, said, trained_until, usable
 from .promote_look import INCUMBENT, UNPERSONALISED, Judges, Look, Sequences, look
@@ -56,7 +57,7 @@ class Promotion:
 
     looks: one a night (UTC day of the first showing), each from all exposures so far; the last one
     is the verdict. weights: importance weights of the candidate, [rows]. group: the feature whose
-    values are member groups.
+    values are member groups. limited: by policy, what the limits of calls left it to show.
     """
 
     candidate: Side
@@ -67,6 +68,7 @@ class Promotion:
     since: int
     group: str | None
     weights: npt.NDArray[np.float64]
+    limited: Mapping[str, Limited]
 
     @property
     def last(self) -> Look:
@@ -88,6 +90,7 @@ class Promotion:
             "since": said(self.since),
             "decided_by": self.reasons,
             "left_out": self.left_out,
+            "limited": {name: found.to_json() for name, found in self.limited.items()},
             "group": self.group,
             "nights": [night.to_json() for night in self.looks],
         }
@@ -121,15 +124,16 @@ def promote(
     log = replace(log, cluster=np.unique(exposures.unit[used.rows], return_inverse=True)[1])
     step("predicting rewards")
     predicted = reward_model(used).predict(log)
-    everyone: dict[str, Target] = {
+    everyone: dict[str, Shares | Defaults] = {
         "candidate": Shares(candidate),
         INCUMBENT: Shares(incumbent),
         UNPERSONALISED: Defaults(incumbent) if unpersonalised is None else Shares(unpersonalised),
     }
-    rows = {}
+    rows, told = {}, {}
     for name, target in everyone.items():
         step(f"deciding as the {name}")
         rows.update(judge({name: target}, log, predicted))
+        told[name] = limited(target.policy, log)[0]
     member = None if group is None else groups(log.contexts, group)
     own = rows.pop("candidate")
     nights = exposures.shown_first[used.rows] // DAY_MS
@@ -148,6 +152,7 @@ def promote(
         since=used.since,
         group=group,
         weights=own.weight,
+        limited=told,
     )
 
 
