@@ -118,6 +118,9 @@ def _table(report: Mapping[str, Any], found: Promotion) -> None:
         + (", ".join(f"{count} {why}" for why, count in found.left_out.items()) or "nothing")
         + f". Reward model: {report['reward_model']}."
     )
+    for name, told in found.limited.items():
+        if told.rows:
+            print(f"For the {name} {told.said()}.")
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("gain of the candidate over")
     for name in ("by", "gain", "95 % confidence sequence", "smallest that shows"):

@@ -17,7 +17,7 @@ from .errors import DataError
 from .estimators import Estimate, mean, mrdr_weight
 from .evaluate_groups import groups
 from .evaluate_judged import Judged, judged, members_of
-from .evaluate_limits import Limited, even, limited
+from .evaluate_limits import Limited, even, kept, limited
 from .evaluate_shares import Progress, Shares, rows_of
 from .explorers import KINDS
 from .log import Log
@@ -144,6 +144,14 @@ def evaluate(
     """
     if targets is None:
         targets = propensities(policy, log, progress)
+    told, shows = limited(policy, log)
+    if told.nothing == len(log) > 0:
+        raise DataError(
+            f"policy {policy.name!r}, sequence {policy.sequence}, may show nothing of what was "
+            f"logged under the limits of the calls; does its bundle have the attributes?"
+        )
+    if told.nothing:
+        log, targets = log.take(np.flatnonzero(shows)), kept(targets, shows)
     predicted = None if reward_model is None else reward_model.predict(log)
     rows = rows_of(log, targets, predicted)
     robust = None
@@ -152,16 +160,7 @@ def evaluate(
         # λ of the fit keeps its meaning where the weights' mean is 1.
         weight /= max(float(weight.mean()), 1e-300)
         robust = rows_of(log, targets, reward_model.predict(log, weight))
-    told, shows = limited(policy, log)
-    if told.nothing == len(log):
-        raise DataError(
-            f"policy {policy.name!r}, sequence {policy.sequence}, may show nothing of what was "
-            f"logged under the limits of the calls; does its bundle have the attributes?"
-        )
-    if told.nothing:
-        rows = rows.take(shows)
-        robust = None if robust is None else robust.take(shows)
-    clip = math.sqrt(len(rows)) if clip is None else clip
+    clip = math.sqrt(len(log)) if clip is None else clip
     asked: dict[str, Any] = {
         "clip": clip,
         "modelled": predicted is not None,
@@ -170,7 +169,7 @@ def evaluate(
     }
     parts: dict[str, Judged | None] = {}
     if group is not None:
-        member = groups(log.contexts, group)[shows]
+        member = groups(log.contexts, group)
         others = {} if robust is None else members_of(robust, member)
         for name, own in members_of(rows, member).items():
             some = len(own) > 1 and own.weight.any() and own.groups.count > 1
@@ -180,7 +179,7 @@ def evaluate(
         policy=policy.name,
         sequence=policy.sequence,
         explorer=describe_explorer(policy),
-        mean_weight=mean(rows.weight, rows.cluster),
+        mean_weight=mean(rows.weight, log.cluster),
         largest_weight=float(rows.weight.max()),
         clip=clip,
         floors=floors_above_uniform(policy, sorted(targets)),

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ import edgeart
 
 from .limits import CallLimits, Within
 from .log import Log
+from .rewards import Prediction
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,15 @@ class Limited:
     rows: int = 0
     ineligible: int = 0
     nothing: int = 0
+
+    def said(self) -> str:
+        """The counts in words."""
+        words = f"{self.rows:,} calls had limits"
+        if self.ineligible:
+            words += f"; in {self.ineligible:,} it may not show what was logged"
+        if self.nothing:
+            words += f"; in {self.nothing:,}, which are left out, it may show nothing"
+        return words
 
     def to_json(self) -> dict[str, int]:
         """The three counts."""
@@ -59,6 +69,18 @@ def shows_something(
         for row, (title, call) in enumerate(zip(titles, limits, strict=True)):
             shows[row] = call is None or bool(within.eligible(title, call))
     return shows
+
+
+def kept(targets: Mapping[str, Prediction], shows: npt.NDArray[np.bool_]) -> dict[str, Prediction]:
+    """π(a|x) of those rows of a log alone in which something is shown, numbered anew."""
+    number = np.cumsum(shows) - 1
+    found = {}
+    for title, target in targets.items():
+        mine = shows[target.rows]
+        if mine.any():
+            rows = number[target.rows[mine]]
+            found[title] = Prediction(rows, target.artworks, target.values[mine])
+    return found
 
 
 def even(log: Log, rows: npt.NDArray[np.intp]) -> bool:
