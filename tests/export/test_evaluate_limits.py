@@ -40,7 +40,9 @@ from edgeart_export import (
 from edgeart_export.evaluate import propensities
 from edgeart_export.evaluate_shares import Defaults, Shares, rows_of
 from edgeart_export.exposures_usable import usable
+from edgeart_export.rewards import Prediction
 from tests.support.limited_world import (
+    COUNTRIES,
     LIMITS,
     TITLES,
     LimitedWorld,
@@ -122,6 +124,45 @@ def test_the_truth_is_what_devices_show() -> None:
     assert np.abs(often - shares).max() < 5 * np.sqrt(0.25 / 500)
     assert (often[shares == 0] == 0).all()
     assert (shares[1] == 0).any()
+
+
+class Told:
+    """A reward model that knows the chances of the world."""
+
+    def __init__(self, world: LimitedWorld) -> None:
+        self.world = world
+
+    def predict(self, log: Log) -> dict[str, Prediction]:
+        """The chances of every artwork for the rows of a log."""
+        assert log.limits is not None
+        found = {}
+        for t, (title, artworks) in enumerate(TITLES.items()):
+            rows = np.flatnonzero([each == title for each in log.title])
+            values = [
+                self.world.chances[
+                    int(log.limits[row] is not None), COUNTRIES.index(country_of(log, row)), t
+                ]
+                for row in rows.tolist()
+            ]
+            found[title] = Prediction(rows, artworks, np.array(values))
+        return found
+
+
+def country_of(log: Log, row: int) -> str:
+    values = log.contexts[row]
+    assert isinstance(values, bytes)
+    return str(msgpack.unpackb(values)["country"])
+
+
+@pytest.mark.parametrize("policy", [CANDIDATE, INCUMBENT], ids=["candidate", "incumbent"])
+def test_the_model_alone_is_right_where_it_knows_the_truth(policy: edgeart.Policy) -> None:
+    """DM is Σ π q̂ with π under each call's limits: with the true q̂ there is nothing left to err."""
+    world = LimitedWorld(units=60)
+    exposures = loaded(world.exposures(1))
+    exposures.know([INCUMBENT])
+    log = exposures.log(np.arange(len(exposures)))
+    found = evaluate(policy, log, reward_model=Told(world))
+    assert found.overall.estimates["dm"].value == pytest.approx(world.value(policy), abs=1e-12)
 
 
 def every_outcome(policy: edgeart.Policy) -> Iterator[tuple[dict[str, Any], float]]:
