@@ -38,8 +38,8 @@ group's gain lies below. Only exposures after the moment `trained_until` in both
 part; --since says it for bundles without. docs/evaluating.md says how it is computed.
 
 exit codes: 0 yes; 4 no, it is worse; 5 undecided, the log is too small to tell; 3 doubt, importance
-weights do not average 1 or the estimators disagree; 1 failed, the message says where and what to
-do; 2 wrong usage
+weights do not average 1, the estimators disagree, or the candidate would show nothing in calls that
+were served; 1 failed, the message says where and what to do; 2 wrong usage
 """
 
 

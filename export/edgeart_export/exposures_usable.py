@@ -32,13 +32,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 class Usable:
     """rows: of exposures that can be used, a context's side by side, and left_out: others, by why.
 
-    since, until: milliseconds since 1970 of the first and last that may be among them.
+    since, until: milliseconds since 1970 of the first and last that may be among them. unserved:
+    of each policy those left out because it may show nothing under the limits of the call.
     """
 
     rows: npt.NDArray[np.intp]
     left_out: dict[str, int]
     since: int
     until: int
+    unserved: tuple[npt.NDArray[np.intp], ...] = ()
 
 
 def usable(
@@ -70,16 +72,16 @@ def usable(
         left &= keep
     rows = np.flatnonzero(left)
     titles, limits = exposures.title[rows].tolist(), exposures.limits(rows)
-    shows = np.ones(len(rows), dtype=bool)
-    for policy in policies if limits is not None else ():
-        shows &= shows_something(policy, titles, limits)
+    each = [shows_something(policy, titles, limits) for policy in policies]
+    unserved = tuple(rows[~shows] for shows in each)
+    shows = np.logical_and.reduce([np.ones(len(rows), dtype=bool), *each])
     if not shows.all():
         left_out["nothing that every policy may show"] = int((~shows).sum())
         rows = rows[shows]
     if not len(rows):
         listed = ", ".join(f"{count} {why}" for why, count in left_out.items())
         raise DataError(f"no exposure is left to judge by: {listed or 'there are none'}")
-    return Usable(exposures.beside(rows), left_out, since, until)
+    return Usable(exposures.beside(rows), left_out, since, until, unserved)
 
 
 def trained_until(policy: edgeart.Policy) -> int | None:

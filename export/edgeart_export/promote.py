@@ -9,7 +9,8 @@ asked for every night (`estimators_sequence`) and is one of
   group's lies below;
 * `no`: one of the gains lies below 0 by both, or a group's does;
 * `undecided`: the log cannot tell; `detectable` is the smallest gain that it would have shown;
-* `doubt`: importance weights do not average 1, or SNIPS and SNDR disagree.
+* `doubt`: importance weights do not average 1, SNIPS and SNDR disagree, or the candidate may show
+  nothing in more than one of a hundred calls under their limits.
 """
 
 from __future__ import annotations
@@ -138,7 +139,8 @@ def promote(
     own = rows.pop("candidate")
     nights = exposures.shown_first[used.rows] // DAY_MS
     step("looking")
-    found = tuple(looks(Judges(own, rows, member), nights))
+    unserved = exposures.shown_first[used.unserved[0]] // DAY_MS
+    found = tuple(looks(Judges(own, rows, member), nights, unserved))
     if not found:
         raise DataError(
             "one of the policies shows nothing of what was logged: its importance weights are all 0"
@@ -156,8 +158,13 @@ def promote(
     )
 
 
-def looks(judges: Judges, nights: npt.NDArray[np.int64]) -> Iterator[Look]:
-    """A look after each night. nights: number of each row's UTC day, days since 1970."""
+def looks(
+    judges: Judges, nights: npt.NDArray[np.int64], unserved: npt.NDArray[np.int64]
+) -> Iterator[Look]:
+    """A look after each night. nights: number of each row's UTC day, days since 1970.
+
+    unserved: the same of calls that are no rows, because the candidate may show nothing there.
+    """
     names: tuple[str, ...] = ()
     if judges.group is not None:
         names = tuple(str(name) for name in np.unique(judges.group.astype(str)))
@@ -168,7 +175,9 @@ def looks(judges: Judges, nights: npt.NDArray[np.int64]) -> Iterator[Look]:
         if len(so_far.candidate) > 1 and all(
             rows.weight.any() for rows in (so_far.candidate, *so_far.rivals.values())
         ):
-            yield look(so_far, (night + 1) * DAY_MS, sequences, names)
+            yield look(
+                so_far, (night + 1) * DAY_MS, sequences, names, int((unserved <= night).sum())
+            )
 
 
 def _since(policies: list[edgeart.Policy], since: int | None) -> int:

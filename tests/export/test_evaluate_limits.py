@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -41,12 +42,7 @@ from edgeart_export.evaluate import propensities
 from edgeart_export.evaluate_shares import Defaults, Shares, rows_of
 from edgeart_export.exposures_usable import usable
 from edgeart_export.rewards import Prediction
-from tests.support.limited_world import (
-    COUNTRIES,
-    LIMITS,
-    TITLES,
-    LimitedWorld,
-)
+from tests.support.limited_world import COUNTRIES, LIMITS, TITLES, LimitedWorld, model, opened
 
 CANDIDATE, INCUMBENT = LimitedWorld().policies
 LOGS = 16
@@ -231,6 +227,23 @@ def test_a_promotion_sees_the_gain_under_limits() -> None:
     blind = table.drop_columns(["denied", "required", "forbidden", "candidates"])
     doubtful = promote(candidate, incumbent, loaded(blind), lambda _: GivenModel(world.models[1]))
     assert doubtful.verdict == "doubt"
+
+
+def test_a_candidate_that_would_not_serve_half_of_the_calls_is_not_promoted() -> None:
+    """What it shows of the others may be better: nobody asked for a language that it knows."""
+    world = LimitedWorld(units=1500, lift=0.25)
+    _, incumbent = world.policies
+    given, table = GivenModel(world.models[1]), world.exposures(2)
+    bare = opened(model("row", 3, 11, ["hdr", "mature"]))
+    found = promote(bare, incumbent, loaded(table), lambda _: given)
+    assert [night.verdict for night in found.looks] == ["doubt"] * 4
+    assert re.match(
+        r"the candidate may show nothing in (2,9\d\d|3,000) of [56],\d+ calls",
+        found.last.reasons[0],
+    )
+    # Where it is the incumbent that serves less, the candidate may take its place.
+    other = promote(incumbent, bare, loaded(table), lambda _: given)
+    assert not any("may show nothing" in reason for reason in other.last.reasons)
 
 
 # Any limits at all.
