@@ -26,7 +26,7 @@ if __name__ == "__main__":  # run as a file: the project's folders are not on th
 import duckdb  # noqa: E402
 
 from edgeart_export.attribution import attribute  # noqa: E402
-from edgeart_export.attribution_tables import EXPOSURES, landed, with_templates  # noqa: E402
+from edgeart_export.attribution.tables import EXPOSURES, landed, with_templates  # noqa: E402
 from edgeart_export.engines import Job  # noqa: E402
 from edgeart_export.engines.duckdb import (  # noqa: E402
     COUNTS,

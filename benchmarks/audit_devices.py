@@ -22,7 +22,7 @@ import edgeart
 from edgeart_export import Exposures
 from edgeart_export.attribution import attribute
 from edgeart_export.evaluate import propensities
-from edgeart_export.evaluate_shares import rows_of
+from edgeart_export.evaluate.shares import rows_of
 from tests.support.audit_world import COUNTRIES, GENRES
 from tests.support.collectors import collecting
 

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeart_export.estimators import Rows, Terms
-from edgeart_export.evaluate_judged import doubts
+from edgeart_export.evaluate.judged import doubts
 
 Floats = npt.NDArray[np.float64]
 

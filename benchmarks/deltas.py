@@ -32,9 +32,9 @@ import numpy.typing as npt
 import edgeart
 from edgeart_export import FeatureSchema, PolicyModel, SquareCB, bundle_bytes
 from edgeart_export.bundle import packed
-from edgeart_export.compare import against
-from edgeart_export.document import Document, resequenced
+from edgeart_export.bundle.compare import against
 from edgeart_export.examples import sample
+from edgeart_export.format.document import Document, resequenced
 from edgeart_export.publish.delta import delta
 
 from .homepage import ARTWORKS, SEED, TITLES, schema

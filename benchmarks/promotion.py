@@ -23,7 +23,7 @@ import numpy as np
 from edgeart_export import GivenModel
 from edgeart_export.exposures import Exposures
 from edgeart_export.promote import promote
-from edgeart_export.promote_look import ESTIMATORS, INCUMBENT, YES
+from edgeart_export.promote.look import ESTIMATORS, INCUMBENT, YES
 
 from .promotion_worlds import World
 

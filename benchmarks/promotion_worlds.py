@@ -19,7 +19,7 @@ from edgeart_export import (
     SquareCB,
     bundle_bytes,
 )
-from edgeart_export.promote import DAY_MS
+from edgeart_export.promote.promotion import DAY_MS
 
 Floats = npt.NDArray[np.float64]
 

@@ -33,7 +33,7 @@ import edgeart
 from benchmarks.deltas import replaced, retrained
 from benchmarks.homepage import TITLES
 from edgeart.sync import Syncer, apply_delta
-from edgeart_export.document import Document
+from edgeart_export.format.document import Document
 from edgeart_export.publish.delta import delta
 from tests.support.fileserver import FileHandler, FileServer, file_server
 from tests.support.repository import Repository, policy_bundle

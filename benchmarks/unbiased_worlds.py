@@ -31,8 +31,8 @@ from edgeart_export import (
     bundle_bytes,
 )
 from edgeart_export.evaluate import propensities
+from edgeart_export.evaluate.reward_models import Prediction
 from edgeart_export.examples import sample
-from edgeart_export.rewards import Prediction
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

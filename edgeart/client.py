@@ -10,7 +10,8 @@ import os
 import time
 from _collections_abc import Mapping
 
-from edgeart.feedback import FeedbackLog, wall_ms
+from edgeart.clocks import wall_ms
+from edgeart.feedback import FeedbackLog
 from edgeart.policy import Policy
 from edgeart.selector import Selector
 from edgeart.selector_state import unit_key

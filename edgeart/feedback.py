@@ -6,12 +6,11 @@ from __future__ import annotations
 import errno
 import os
 import threading
-import time
-import weakref
 
 import msgpack
 
-from edgeart import segments
+from edgeart import segments, upkeep
+from edgeart.clocks import ticks_ms, wall_ms
 from edgeart.errors import LogError
 from edgeart.events import OUTCOME, STATUS, ActiveSegment
 from edgeart.losses import Losses
@@ -32,16 +31,6 @@ if TYPE_CHECKING:
 _LAST_SEQUENCE = 0xFFFFFFFE
 _RETRY_MS = 1000  # after a failed allocation: a full disk must not cost every event a system call
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-
-
-def wall_ms() -> int:
-    """Milliseconds since 1970-01-01 UTC, as this machine believes."""
-    return time.time_ns() // 1_000_000
-
-
-def ticks_ms() -> int:
-    """Milliseconds of a clock that does not jump."""
-    return time.monotonic_ns() // 1_000_000
 
 
 class FeedbackLog:
@@ -85,7 +74,7 @@ class FeedbackLog:
         self._reset()
         if consent is False:
             self._purge()
-        _logs.add(self)
+        upkeep.opened(self)
 
     def _reset(self) -> None:
         """State of a process that has written nothing yet: at the start, and after a fork."""
@@ -225,11 +214,7 @@ class FeedbackLog:
         self._active = active
         self._losses.report(active, self.ticks())
         if self._thread is None and self.sync_seconds > 0:
-            self._thread = threading.Thread(
-                target=_keep_synced, args=(weakref.ref(self), self._closed, self.sync_seconds),
-                name="edgeart-log", daemon=True,
-            )  # fmt: skip
-            self._thread.start()
+            self._thread = upkeep.start_syncing(self, self._closed, self.sync_seconds)
         return active
 
     def _dropped(self) -> str:
@@ -315,7 +300,7 @@ class FeedbackLog:
                 os.close(active.descriptor)
                 os.unlink(active.path)
             self.store.release()
-            _logs.discard(self)
+            upkeep.closed(self)
 
     def __enter__(self) -> Self:
         return self
@@ -364,29 +349,3 @@ class FeedbackLog:
 
     def __repr__(self) -> str:
         return f"<FeedbackLog {self.store.directory!r}, stream {self._stream:016x}>"
-
-
-def _keep_synced(log_of: weakref.ref[FeedbackLog], closed: threading.Event, seconds: float) -> None:
-    """Syncs a log now and then, until it is closed or gone."""
-    while not closed.wait(seconds):
-        log = log_of()
-        if log is None:
-            return
-        try:
-            log.sync()
-        except OSError as error:
-            log.sync_error = error
-        del log
-
-
-_logs: weakref.WeakSet[FeedbackLog] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    """Every log of the parent goes on in the child, by itself."""
-    for log in list(_logs):
-        log.forked()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from edgeart.clocks import wall_ms
 from edgeart.context import pack
 from edgeart.decision import restricted
 from edgeart.events import ContextRecord
@@ -53,8 +54,6 @@ class Selector:
     ) -> None:
         if len(secret) < 16:
             raise ValueError(f"secret of {len(secret)} bytes: give 32 random ones, kept for good")
-        from edgeart.feedback import wall_ms  # noqa: PLC0415 - with no log, no need of it
-
         self.log = log
         self.subject = subject
         self.errors: dict[str, int] = {}  # how often, by what it was

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from .bundle import bundle_bytes, write_bundle
+from .bundle.written import Written, WrittenLayer
 from .catalogue import ArtworkPrior, catalogued, load_prior, prior_of
-from .cells import Cell, holdbacks
 from .errors import DataError, ExplorerError, ExportError, ModelError, SchemaError
 from .estimators import (
     Estimate,
@@ -19,7 +19,13 @@ from .estimators import (
     snips,
 )
 from .evaluate import Evaluation, evaluate, logged_value
-from .explorers import (
+from .evaluate.reward_models import CrossFitted, GivenModel
+from .exposures import Exposures
+from .limits import CallLimits
+from .log import Log
+from .model import PolicyModel
+from .model.cells import Cell, holdbacks
+from .model.explorers import (
     EpsilonGreedy,
     Explorer,
     Fixed,
@@ -31,16 +37,11 @@ from .explorers import (
     Uniform,
     parse_explorer,
 )
-from .exposures import Exposures
-from .limits import CallLimits
-from .log import Log
-from .model import PolicyModel
+from .model.tower import Layer
 from .onnx import onnx_model, write_onnx
 from .promote import Promotion, promote
-from .rewards import CrossFitted, GivenModel
 from .schema import Category, FeatureSchema, Number, Vector, Weights
 from .store import load_model, save_model
-from .tower import Layer
 from .trainers import (
     ArtworkFeatures,
     AutoTrainer,
@@ -53,7 +54,6 @@ from .trainers import (
     from_torch,
     rows_of_title,
 )
-from .written import Written, WrittenLayer
 
 __version__ = "0.1.0"
 

@@ -21,8 +21,8 @@ import pyarrow as pa
 import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
-from .bundle import open_whole
 from .errors import DataError, ModelError
+from .files import open_whole
 from .model import PolicyModel
 from .trainers import LinearTrainer
 from .trainers.features import ArtworkFeatures

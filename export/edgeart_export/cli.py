@@ -10,9 +10,9 @@ from pathlib import Path
 
 import edgeart
 
-from . import attribution_cli, cli_audit, cli_evaluate, cli_export, cli_promote, cli_train
-from .cli_parts import EXIT_FAILED, Run, command
 from .collector import cli as collector_cli
+from .commands import attribute, audit, evaluate, export, promote, train
+from .commands.parts import EXIT_FAILED, Run, command
 from .errors import ExportError
 from .publish import cli as publish_cli
 
@@ -50,8 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for part in (
-        *(collector_cli, cli_audit, attribution_cli, publish_cli),
-        *(cli_train, cli_export, cli_evaluate, cli_promote),
+        *(collector_cli, audit, attribute, publish_cli),
+        *(train, export, evaluate, promote),
     ):
         part.register(commands)
     demo = command(

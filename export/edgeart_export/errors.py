@@ -9,11 +9,11 @@ class ExportError(Exception):
 
 
 class SchemaError(ExportError, ValueError):
-    """A feature or a schema breaks a rule of bundle.md §6. Raised by `edgeart_export.schema`."""
+    """A feature or a schema breaks a rule of bundle.md §6. Raised by `schema`."""
 
 
 class ExplorerError(ExportError, ValueError):
-    """An explorer's parameter is outside bundle.md §5. Raised by `edgeart_export.explorers`."""
+    """An explorer's parameter is outside bundle.md §5. Raised by `model.explorers`."""
 
 
 class ModelError(ExportError, ValueError):
@@ -26,3 +26,7 @@ class DataError(ExportError, ValueError):
 
 class PublishError(ExportError, ValueError):
     """A repository, key or bundle cannot be used as asked. Raised by `edgeart_export.publish`."""
+
+
+class AttributionError(ExportError, RuntimeError):
+    """Attribution could not run: memory, a state that does not fit. Raised by `attribution`."""

@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 
 import edgeart
 
-from .cells import Cell, holdbacks
 from .errors import DataError, ExplorerError
-from .explorers import Softmax, SquareCB, Uniform
 from .model import PolicyModel
+from .model.cells import Cell, holdbacks
+from .model.explorers import Softmax, SquareCB, Uniform
 from .schema import Values
 
 Element = TypeVar("Element")

@@ -14,11 +14,11 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from .bundle import write_atomically
 from .errors import ModelError
+from .files import write_atomically
 from .model import PolicyModel
+from .model.tower import BOUND
 from .quantize import decode_variances, encode_variances
-from .tower import BOUND
 
 # Old enough for runtimes of some years ago; Gemm has not changed since opset 13.
 OPSET = 17

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import edgeart
 
 from .errors import SchemaError
-from .wire import Body, document
+from .format.wire import Body, document
 
 Values = Mapping[str, object] | bytes
 """What is known of a member: field name → value, or the same as one MessagePack map."""

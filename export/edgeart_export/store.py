@@ -27,14 +27,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .bundle import write_atomically
 from .catalogue import PRIOR_FILES, ArtworkPrior, save_prior
-from .cells import Cell
 from .errors import ExportError, ModelError
-from .explorers import Explorer
+from .files import write_atomically
 from .model import PolicyModel
+from .model.cells import Cell
+from .model.explorers import Explorer
+from .model.tower import Layer
 from .schema import FeatureSchema
-from .tower import Layer
 
 FORMAT = 2
 

@@ -30,8 +30,8 @@ from edgeart_export import (
 from edgeart_export.attribution import attribute
 from edgeart_export.collector.batch import decode, tables
 from edgeart_export.evaluate import propensities
-from edgeart_export.evaluate_limits import Limited, limited
-from edgeart_export.evaluate_shares import rows_of
+from edgeart_export.evaluate.limits import Limited, limited
+from edgeart_export.evaluate.shares import rows_of
 from tests.support.batches import WHOLE
 
 HOUR = 3_600_000

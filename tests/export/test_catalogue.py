@@ -37,6 +37,7 @@ from edgeart_export.cli import main
 from edgeart_export.trainers.features import ArtworkFeatures
 from tests.export.test_training import SCHEMA as TRAINED_SCHEMA
 from tests.export.test_training import exposures
+from tests.support.models import opened
 
 SCHEMA = FeatureSchema([Category("country", ["US"])])  # slots: US, other, intercept
 # Columns: kind=couple, kind=duel, year; years 2010 and 2020 are −1 and 1.
@@ -139,7 +140,7 @@ def test_a_catalogue_of_what_is_there_changes_nothing() -> None:
 def test_factors_stay_and_a_new_title_has_one() -> None:
     scaled = model(title_scale={"t": 4.0, "u": 2.0, "gone": 8.0}, explorer=SquareCB(1.0))
     made, _ = catalogued(scaled, PRIOR, WHOLE)
-    policy = edgeart.Policy.from_bytes(bundle_bytes(made))
+    policy = opened(made)
     assert {title: policy.title_scale(title) for title in policy.titles} == {
         "t": 4,
         "u": 2,
@@ -152,7 +153,7 @@ def test_attributes_come_from_the_catalogue_for_old_and_new_alike() -> None:
     names = [["mature"], ["de"], [], ["mature", "de"], [], []]
     made, _ = catalogued(rated, PRIOR, WHOLE.append_column(
         "attributes", pa.array(names, pa.list_(pa.string()))))  # fmt: skip
-    policy = edgeart.Policy.from_bytes(bundle_bytes(made))
+    policy = opened(made)
     assert policy.artwork_attributes("new", "n") == ("mature",)
     assert policy.artwork_attributes("t", "b") == ("mature", "de")
     assert policy.artwork_attributes("t", "c") == ()
@@ -265,7 +266,7 @@ def test_a_catalogue_gives_the_rows_that_the_trainer_itself_would_give() -> None
     assert made.variance is not None
     assert expected.variance is not None
     assert np.allclose(made.variance[rows], expected.variance[rows], rtol=0.1)
-    policy = edgeart.Policy.from_bytes(bundle_bytes(made))
+    policy = opened(made)
     for country, best in (("US", "later"), ("FR", "last")):
         scores = policy.candidates(policy.context({"country": country}, seed=0), "title-3")
         of = dict(zip(scores.artworks, scores.scores, strict=True))

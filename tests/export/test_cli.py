@@ -17,7 +17,7 @@ import pytest
 
 import edgeart
 from edgeart_export import Greedy, load_model, write_bundle
-from edgeart_export.attribution_tables import EXPOSURES
+from edgeart_export.attribution.tables import EXPOSURES
 from edgeart_export.cli import main
 from edgeart_export.obd import TITLE
 

@@ -27,7 +27,6 @@ from edgeart_export import (
     SquareCB,
     Thompson,
     Uniform,
-    bundle_bytes,
     holdbacks,
 )
 from edgeart_export.exploring import (
@@ -38,6 +37,7 @@ from edgeart_export.exploring import (
     scaled,
     with_holdbacks,
 )
+from tests.support.models import opened
 
 SCHEMA = FeatureSchema([Category("country", ["US"])])  # slots: US, other, intercept
 TITLES = {"two": ["a", "b"], "four": ["a", "b", "c", "d"], "one": ["a"]}
@@ -56,7 +56,7 @@ def model(**more: Any) -> PolicyModel:
 
 
 def policy(made: PolicyModel) -> edgeart.Policy:
-    return edgeart.Policy.from_bytes(bundle_bytes(made, rows="f32"))
+    return opened(made, "f32")
 
 
 def test_squarecbs_gamma_grows_with_the_root_of_exposures_and_shrinks_with_the_deviation() -> None:

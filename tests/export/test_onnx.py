@@ -13,7 +13,6 @@ import numpy as np
 import onnx
 import pytest
 
-import edgeart
 from edgeart._native import ffi, lib
 from edgeart_export import (
     FeatureSchema,
@@ -23,7 +22,6 @@ from edgeart_export import (
     LinearTrainer,
     ModelError,
     PolicyModel,
-    bundle_bytes,
     onnx_model,
     write_onnx,
 )
@@ -31,6 +29,7 @@ from edgeart_export.bundle import compare_rows
 from edgeart_export.examples import sample
 from edgeart_export.obd import TITLE, load_impressions, load_items
 from edgeart_export.schema import Values
+from tests.support.models import opened
 
 ort = pytest.importorskip("onnxruntime", reason="onnxruntime is needed to run the graph")
 
@@ -41,7 +40,7 @@ def scores_of(model: PolicyModel, contexts: Sequence[Values]) -> tuple[np.ndarra
         onnx_model(model).SerializeToString(), providers=["CPUExecutionProvider"]
     )
     (graph,) = session.run(["scores"], {"context": model.schema.encode_many(contexts)})
-    policy = edgeart.Policy.from_bytes(bundle_bytes(model, rows="f32"))
+    policy = opened(model, "f32")
     native = [np.asarray(policy.scores(policy.context(c, seed=0))) for c in contexts]
     return graph, np.stack(native)
 
@@ -65,7 +64,7 @@ def test_graph_and_f32_kernel_agree_on_a_thousand_contexts(model: PolicyModel) -
 
 
 def test_i8_rows_flip_at_most_two_in_a_hundred_greedy_choices(model: PolicyModel) -> None:
-    policy = edgeart.Policy.from_bytes(bundle_bytes(model, rows="i8"))
+    policy = opened(model, "i8")
     found = compare_rows(model, policy, sample(model.schema, 1000, seed=4))
     assert found.contexts == 1000
     assert found.flips <= 0.02
@@ -84,7 +83,7 @@ def test_i8_rows_flip_at_most_two_in_a_hundred_choices_of_the_recorded_log(
     recorded: tuple[PolicyModel, list[dict[str, object]]],
 ) -> None:
     model, contexts = recorded
-    found = compare_rows(model, edgeart.Policy.from_bytes(bundle_bytes(model, rows="i8")), contexts)
+    found = compare_rows(model, opened(model, "i8"), contexts)
     assert found.flips <= 0.02
     assert found.score_error <= 0.003
 
@@ -122,7 +121,7 @@ def test_variances_are_those_of_the_native_code(rich: PolicyModel) -> None:
         onnx_model(plain).SerializeToString(), providers=["CPUExecutionProvider"]
     )
     (graph,) = session.run(["variances"], {"context": rich.schema.encode_many(contexts)})
-    policy = edgeart.Policy.from_bytes(bundle_bytes(plain, rows="f32"))
+    policy = opened(plain, "f32")
     for values, row in zip(contexts, graph, strict=True):
         native = ffi.new("float[]", len(row))
         context = policy.context(values, seed=0)

@@ -27,6 +27,7 @@ C = sorted(
     for path in (ROOT / folder).rglob(suffix)
     if "build" not in path.relative_to(ROOT).parts
 )
+SQL = sorted((ROOT / "export" / "edgeart_export").rglob("*.sql"))
 
 
 def name_of(path: Path) -> str:
@@ -48,11 +49,23 @@ def test_a_c_file_begins_with_its_licence_and_keeps_to_the_line(path: Path) -> N
     assert [n for n, line in enumerate(lines, 1) if "\t" in line or line != line.rstrip()] == []
 
 
+@pytest.mark.parametrize("path", SQL, ids=name_of)
+def test_an_sql_file_begins_with_its_licence_and_its_purpose_and_keeps_to_the_line(
+    path: Path,
+) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "-- SPDX-License-Identifier: Apache-2.0"
+    assert lines[1].startswith("-- "), "a file says in its second line what it is for"
+    assert [n for n, line in enumerate(lines, 1) if len(line) > 100] == []
+    assert [n for n, line in enumerate(lines, 1) if "\t" in line or line != line.rstrip()] == []
+
+
 def test_a_benchmark_run_as_a_script_hides_no_module_of_the_standard_library() -> None:
     names = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
     assert sorted(names & set(sys.stdlib_module_names)) == []
 
 
-def test_there_are_sources_of_both_languages() -> None:
+def test_there_are_sources_of_every_language() -> None:
     assert len(PYTHON) > 10
     assert len(C) > 5
+    assert len(SQL) > 5

@@ -28,7 +28,7 @@ LEARNING = (
     "edgeart_export.trainers",
     "edgeart_export.attribution",
     "edgeart_export.evaluate",
-    "edgeart_export.rewards",
+    "edgeart_export.evaluate.reward_models",
     "edgeart_export.bundle",
     "edgeart_export.onnx",
 )

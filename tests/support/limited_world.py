@@ -17,8 +17,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 import edgeart
-from edgeart_export import Category, FeatureSchema, PolicyModel, SquareCB, bundle_bytes
-from edgeart_export.promote import DAY_MS
+from edgeart_export import Category, FeatureSchema, PolicyModel, SquareCB
+from edgeart_export.promote.promotion import DAY_MS
+from tests.support.models import opened
 
 Floats = npt.NDArray[np.float64]
 
@@ -67,10 +68,6 @@ def model(name: str, sequence: int, seed: int, attributes: list[str] | None = No
         attributes=known,
         masks=masks,
     )
-
-
-def opened(given: PolicyModel) -> edgeart.Policy:
-    return edgeart.Policy.from_bytes(bundle_bytes(given))
 
 
 @dataclass(frozen=True)

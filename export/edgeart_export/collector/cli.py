@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..commands.parts import command
 from ..errors import ExportError
 
 _ABOUT = """\
@@ -35,14 +36,8 @@ exit codes: 0 ended by a signal; 1 failed, the message says where and what to do
 
 def register(commands: Any) -> None:
     """Adds the command to the subparsers of `edgeart-export`."""
-    sub: argparse.ArgumentParser = commands.add_parser(
-        "collect",
-        help="Receives feedback batches over HTTP and lands them as Parquet.",
-        description=_ABOUT,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    sub.set_defaults(run=run)
+    brief = "Receives feedback batches over HTTP and lands them as Parquet."
+    sub = command(commands, "collect", run, _ABOUT, brief=brief, epilog=_EPILOG)
     sub.add_argument(
         "--landing",
         required=True,

@@ -28,7 +28,7 @@ import edgeart
 from ..attribution import attribute
 from ..engines.duckdb import DuckDBEngine
 from ..errors import ExportError
-from ..exposures import COLUMNS
+from ..exposures.exposures import COLUMNS
 from ..reward import QualityPlay
 from ..simulate.audience import DAY_MS, Audience, Wave
 from .reward import LATENESS_MS, MINUTES, START_MS, WINDOW_MS

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 import edgeart
 
-from ..exposures import COLUMNS
+from ..exposures.exposures import COLUMNS
 from ..simulate.audience import COLUMNS as PAGE_COLUMNS
 from ..simulate.audience import DAY_MS, Audience, Wave
 from .reward import MINUTES, SETTLED_MS, START_MS, WINDOW_MS

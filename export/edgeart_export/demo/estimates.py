@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 import edgeart
 
-from .. import evaluate_shares
 from ..estimators import Rows
+from ..evaluate import shares as evaluate_shares
+from ..evaluate.reward_models import GivenModel
 from ..log import Log
 from ..model import PolicyModel
-from ..rewards import GivenModel
 
 
 class Shares(evaluate_shares.Shares):

@@ -12,8 +12,8 @@ from rich.table import Table
 import edgeart
 
 from ..bundle import write_bundle
-from ..explorers import SquareCB
 from ..model import PolicyModel
+from ..model.explorers import SquareCB
 from .audience import Audience
 
 MEMBER: dict[str, object] = {

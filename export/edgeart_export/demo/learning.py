@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ..explorers import Explorer, Fixed, SquareCB, Uniform
 from ..exposures import Exposures
-from ..exposures_usable import cut
+from ..exposures.usable import cut
 from ..model import PolicyModel
+from ..model.explorers import Explorer, Fixed, SquareCB, Uniform
 from ..schema import Category, FeatureSchema, Number, Weights
 from ..trainers import LinearTrainer
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..bundle import write_atomically
+from ..files import write_atomically
 from ..report.charts import Line, bars, lines
 from .artwork import artwork_svg
 from .days import CONTEXTUAL, POLICIES, UNIFORM, UNPERSONALISED, History, Verdict

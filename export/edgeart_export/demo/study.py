@@ -15,13 +15,13 @@ from rich.table import Table
 import edgeart
 
 from ..bundle import bundle_bytes, write_bundle
+from ..commands.tables import pm
 from ..evaluate import evaluate, propensities
-from ..explorers import Explorer, Fixed, Greedy, SquareCB, Uniform
+from ..evaluate.reward_models import GivenModel, Prediction
 from ..log import Log
 from ..model import PolicyModel
+from ..model.explorers import Explorer, Fixed, Greedy, SquareCB, Uniform
 from ..onnx import write_onnx
-from ..rewards import GivenModel, Prediction
-from ..tables import pm
 from ..trainers import LinearTrainer
 from .audience import Audience, Members
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from ..attribution_tables import AttributionError
+from ..errors import AttributionError
 from . import Job
 
 STEPS = {

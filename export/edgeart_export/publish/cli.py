@@ -10,7 +10,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from ..attribution_cli import moment
+from ..commands.parts import command, moment
 from ..errors import ExportError
 from ..reward import parse_duration
 
@@ -49,14 +49,8 @@ _KEYS_HELP = (
 
 def register(commands: Any) -> None:
     """Adds the command to the subparsers of `edgeart-export`."""
-    top: argparse.ArgumentParser = commands.add_parser(
-        "publish",
-        help="Offers bundles to devices in a signed repository of static files.",
-        description=_ABOUT,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    top.set_defaults(run=run)
+    brief = "Offers bundles to devices in a signed repository of static files."
+    top = command(commands, "publish", run, _ABOUT, brief=brief, epilog=_EPILOG)
     actions = top.add_subparsers(dest="action", required=True, metavar="ACTION")
     _register_setup(actions)
     _register_releases(actions)
@@ -72,19 +66,16 @@ def run(options: argparse.Namespace) -> int:
         raise ExportError(
             f"{error.name} is not installed; run: pip install 'edgeart-export[publish]'"
         ) from None
+    if getattr(options, "keys", ()) is None:
+        options.keys = [Path(part) for part in os.environ.get(KEYS, "").split(os.pathsep) if part]
     return cli_run.RUN[options.action](options)
 
 
 def _action(
     actions: Any, name: str, about: str, example: str, *, keys: bool = True, note: str = ""
 ) -> argparse.ArgumentParser:
-    sub: argparse.ArgumentParser = actions.add_parser(
-        name,
-        help=about,
-        description=about + ("\n\n" + textwrap.fill(note, 100) if note else ""),
-        epilog=f"example:\n  edgeart-export publish {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    more = "\n\n" + textwrap.fill(note, 100) if note else ""
+    sub = command(actions, name, run, about + more, f"publish {example}", brief=about)
     sub.add_argument("repository", type=Path, help="folder of the repository")
     if keys:
         sub.add_argument(

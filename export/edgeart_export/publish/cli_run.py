@@ -17,10 +17,9 @@ from rich.table import Table
 
 import edgeart
 
-from .. import tables
+from ..commands import tables
 from ..errors import PublishError
 from ..exploring import LOST, missing_holdbacks
-from .cli import KEYS
 from .keys import PASSWORD, REGISTER, Held, KeyRing, new_key, read_register, register_key
 from .offers import Arm, Offer
 from .publisher import Added, Publisher
@@ -230,10 +229,7 @@ RUN: Mapping[str, Callable[[argparse.Namespace], int]] = {
 
 
 def _publisher(options: argparse.Namespace, more: Sequence[Path] = ()) -> Publisher:
-    folders = options.keys
-    if folders is None:
-        folders = [Path(part) for part in os.environ.get(KEYS, "").split(os.pathsep) if part]
-    ring = KeyRing(dict.fromkeys([*folders, *more]))
+    ring = KeyRing(dict.fromkeys([*options.keys, *more]))
     return Publisher(Repository(options.repository, now=options.now), ring)
 
 

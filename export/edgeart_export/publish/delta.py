@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from ..document import CHECKSUM_SIZE, WORDS, Document
+from ..format.document import CHECKSUM_SIZE, WORDS, Document
 
 MAGIC = b"\x89ead\r\n\x1a\n"
 CODEC = 1

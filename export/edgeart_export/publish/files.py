@@ -14,8 +14,8 @@ from typing import TypeVar
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 from tuf.api.serialization import DeserializationError
 
-from ..bundle import write_atomically
 from ..errors import PublishError
+from ..files import write_atomically
 from .offers import Offer
 
 Role = TypeVar("Role", Root, Snapshot, Targets, Timestamp)

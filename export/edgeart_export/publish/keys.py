@@ -26,8 +26,8 @@ from cryptography.hazmat.primitives.serialization import (
 from securesystemslib.exceptions import Error as SSLibError
 from securesystemslib.signer import CryptoSigner, Key, Signer, SSlibKey
 
-from ..bundle import write_atomically
 from ..errors import PublishError
+from ..files import write_atomically
 
 REGISTER = "keys.json"
 PASSWORD = "EDGEART_KEY_PASSWORD"  # noqa: S105 - the name of the variable that holds it

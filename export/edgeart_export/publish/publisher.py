@@ -7,8 +7,8 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..document import Document, resequenced
 from ..errors import PublishError
+from ..format.document import Document, resequenced
 from .deny import denied, write_denied
 from .keeper import Keeper, check_interval
 from .offers import EVERYBODY, Arm, Catalogue, Offer, Record

@@ -9,8 +9,8 @@ from contextlib import suppress
 
 from tuf.api.metadata import Targets
 
-from ..document import Document
 from ..errors import PublishError
+from ..format.document import Document
 from .delta import CODEC, delta
 from .files import DENY, Files
 from .offers import Catalogue, Delta, Offer, Record

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..bundle import write_atomically
 from ..estimators import Estimate
 from ..evaluate import Evaluation
-from ..evaluate_judged import NAMES, Judged
+from ..evaluate.judged import NAMES, Judged
+from ..files import write_atomically
 from .intervals import Mark, forest, weights
 from .page import (
     AMBER,

@@ -6,11 +6,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from ..bundle import write_atomically
 from ..estimators import effective_sample_size
-from ..exposures_usable import said
-from ..promote import DAY_MS, Promotion, Side
-from ..promote_look import (
+from ..exposures.usable import said
+from ..files import write_atomically
+from ..promote import Promotion
+from ..promote.look import (
     DOUBT,
     ESTIMATORS,
     INCUMBENT,
@@ -22,6 +22,7 @@ from ..promote_look import (
     Gain,
     Look,
 )
+from ..promote.promotion import DAY_MS, Side
 from .intervals import Mark, forest, nights, weights
 from .page import (
     AMBER,

@@ -11,9 +11,9 @@ import numpy as np
 import edgeart
 
 from ..bundle import bundle_bytes
-from ..explorers import Explorer
 from ..model import PolicyModel
-from ..tower import Rows
+from ..model.explorers import Explorer
+from ..model.tower import Rows
 from .bandit import Bandit, Floats, Ints
 
 

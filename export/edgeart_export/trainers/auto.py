@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..explorers import Explorer, Thompson
 from ..log import Log
 from ..model import PolicyModel, check_titles
+from ..model.explorers import Explorer, Thompson
+from ..model.tower import Layer
 from ..schema import FeatureSchema
-from ..tower import Layer
 from . import heads
 from .batch import Batch
 from .linear import L2, LinearTrainer

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from ..errors import ModelError
 from ..examples import sample
+from ..model.tower import BOUND, MAX_OUTPUTS, Activation, Layer, check_tower, forward
 from ..schema import FeatureSchema
-from ..tower import BOUND, MAX_OUTPUTS, Activation, Layer, check_tower, forward
 
 Floats = npt.NDArray[np.float64]
 

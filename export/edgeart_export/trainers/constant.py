@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import ModelError
-from ..tower import MAX_OUTPUTS, Activation, Layer
+from ..model.tower import MAX_OUTPUTS, Activation, Layer
 
 _FAR = 20.0  # tanh of it is 1 in binary32: 1 − 8.5e-18
 

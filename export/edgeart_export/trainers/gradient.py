@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError
+from ..model.tower import MAX_LAYERS, MAX_OUTPUTS, Activation, Layer
 from ..schema import FeatureSchema
-from ..tower import MAX_LAYERS, MAX_OUTPUTS, Activation, Layer
 from .constant import constant_bias
 from .lift import without_torch
 from .random_tower import layer, standardise

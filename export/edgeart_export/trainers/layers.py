@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, ExportError
-from ..tower import Layer, forward
+from ..model.tower import Layer, forward
 from .batch import Columns
 from .sums import Floats, Ints
 

@@ -15,8 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from ..errors import ModelError
+from ..model.tower import BOUND, Layer
 from ..schema import FeatureSchema
-from ..tower import BOUND, Layer
 from .chain import Activate, Add, Multiply, Step, check_lifted, inputs_of, stack
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from ..errors import ModelError
+from ..model.tower import Layer
 from ..schema import FeatureSchema
-from ..tower import Layer
 from .chain import Activate, Add, Multiply, Step, check_lifted, inputs_of, stack
 
 Floats = npt.NDArray[np.float64]

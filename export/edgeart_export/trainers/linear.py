@@ -14,12 +14,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ..errors import DataError, ExportError
-from ..explorers import Explorer, Thompson
 from ..log import Log, row_index
 from ..model import PolicyModel, check_titles
+from ..model.explorers import Explorer, Thompson
+from ..model.tower import Layer
 from ..reward import milliseconds
 from ..schema import INTERCEPT, FeatureSchema
-from ..tower import Layer
 from . import heads, layers, prior, state
 from .batch import Batch, Columns, read
 from .features import ArtworkFeatures, Described, Pair

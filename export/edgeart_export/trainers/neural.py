@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, ModelError
-from ..explorers import Explorer, Thompson
 from ..log import Log, row_index
 from ..model import PolicyModel, check_titles
+from ..model.explorers import Explorer, Thompson
+from ..model.tower import Layer, check_tower, forward
 from ..schema import FeatureSchema, Vector
-from ..tower import Layer, check_tower, forward
 from . import neural_state
 from .batch import Batch
 from .constant import with_constant

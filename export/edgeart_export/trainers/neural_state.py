@@ -22,8 +22,8 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from ..errors import DataError
+from ..model.tower import Layer, check_tower
 from ..schema import FeatureSchema
-from ..tower import Layer, check_tower
 from .gradient import GradientTower
 from .linear import LinearTrainer
 from .random_tower import RandomTower

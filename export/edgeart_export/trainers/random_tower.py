@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError
+from ..model.tower import MAX_OUTPUTS, Activation, Layer
 from ..schema import Category, FeatureSchema, Number, Weights
-from ..tower import MAX_OUTPUTS, Activation, Layer
 from .rows import Rows
 
 Floats = npt.NDArray[np.float64]

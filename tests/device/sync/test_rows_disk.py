@@ -117,7 +117,7 @@ def test_row_20_with_both_slots_lost_the_factory_policy_serves_and_the_minimum_h
     repository.offer(policy_bundle(SECOND), SECOND)
     repository.now = device.now
     repository.publish()
-    device.has(SECOND)
+    assert device.synced() == SECOND
 
 
 @pytest.mark.parametrize("damage", ["torn", "emptied", "gone", "flipped"])
@@ -207,7 +207,7 @@ def test_row_23_on_storage_that_is_read_only_from_the_start_it_serves_and_says_s
         assert device.check().code == "read_only"
         assert device.sequence() == FIRST
     device.start()
-    device.has(SECOND)
+    assert device.synced() == SECOND
 
 
 def test_row_23_a_directory_that_cannot_be_made_leaves_the_factory_policy(
@@ -218,7 +218,7 @@ def test_row_23_a_directory_that_cannot_be_made_leaves_the_factory_policy(
     assert (device.sequence(), device.source()) == (FACTORY, "factory")
     assert device.check().code == "storage"
     (tmp_path / "sync").unlink()
-    device.has(FIRST)
+    assert device.synced() == FIRST
 
 
 CHILD = """

@@ -57,7 +57,7 @@ def test_row_31_a_bundle_format_that_is_newer_is_reported_and_not_fetched(
     assert device.sequence() == FIRST
     repository.now = device.now
     offers(repository, policy_bundle(SECOND + 1), SECOND + 1)
-    device.has(SECOND + 1)
+    assert device.synced() == SECOND + 1
 
 
 def test_row_31_a_format_that_is_not_the_signed_one_is_refused(
@@ -85,7 +85,7 @@ def test_row_31_a_repository_of_a_newer_format_is_reported(
     assert device.sequence() == FIRST
     repository.now = device.now
     offers(repository, policy_bundle(SECOND))
-    device.has(SECOND)
+    assert device.synced() == SECOND
 
 
 def spoiled(value: float) -> bytes:
@@ -113,7 +113,7 @@ def test_row_32_weights_that_are_nan_or_out_of_range_never_serve(
     assert device.server.asked(path) == 1, "what failed here is not fetched again"
     repository.now = device.now
     offers(repository, policy_bundle(SECOND + 1), SECOND + 1)
-    device.has(SECOND + 1)
+    assert device.synced() == SECOND + 1
 
 
 def test_row_32_weights_that_fail_the_bundles_own_vectors_never_serve(
@@ -176,7 +176,7 @@ def test_row_33_a_policy_that_crashes_the_app_in_its_trial_is_given_up_and_remem
     assert device.server.asked(path) == 1
     repository.now = device.now
     offers(repository, policy_bundle(SECOND + 1), SECOND + 1)
-    device.has(SECOND + 1)
+    assert device.synced() == SECOND + 1
 
 
 def test_row_33_a_policy_that_fails_the_apps_pages_reverts_by_itself(
@@ -329,7 +329,7 @@ def test_row_35_arms_have_disjoint_units(device: Device, repository: Repository)
     device.unit = next(u for u in UNITS if bucket("ea-roll1", u, "ab") > place)
     shutil.rmtree(device.directory / "sync")
     device.start()
-    device.has(SECOND + 1)
+    assert device.synced() == SECOND + 1
 
 
 def test_row_36_a_killed_sequence_stops_everywhere_at_once_and_without_a_download(
@@ -362,7 +362,7 @@ def test_row_36_a_killed_sequence_stops_everywhere_at_once_and_without_a_downloa
     assert device.sequence() == 0
     repository.now = device.now
     offers(repository, policy_bundle(SECOND + 1), SECOND + 1)
-    device.has(SECOND + 1)
+    assert device.synced() == SECOND + 1
 
 
 @pytest.mark.parametrize(
@@ -576,7 +576,7 @@ def test_row_44_a_newer_factory_bundle_is_used_and_the_minimum_still_limits_offe
     assert device.check().ok
     assert device.sequence() == FACTORY - 5
     offers(repository, policy_bundle(SECOND + 2), SECOND + 2)
-    device.has(SECOND + 2)
+    assert device.synced() == SECOND + 2
 
 
 def test_row_45_of_several_formats_the_highest_that_is_read_is_taken(

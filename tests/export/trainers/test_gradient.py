@@ -20,7 +20,7 @@ from edgeart_export import (
     Vector,
     bundle_bytes,
 )
-from edgeart_export.tower import forward
+from edgeart_export.model.tower import forward
 from edgeart_export.trainers.gradient import held_out
 from edgeart_export.trainers.rows import Rows
 

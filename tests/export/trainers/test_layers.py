@@ -19,7 +19,7 @@ from edgeart_export import (
     bundle_bytes,
     write_onnx,
 )
-from edgeart_export.tower import forward
+from edgeart_export.model.tower import forward
 from edgeart_export.trainers import layers
 
 WIDE = 120

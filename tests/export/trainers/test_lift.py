@@ -25,7 +25,7 @@ from edgeart_export import (
     rows_of_title,
 )
 from edgeart_export.examples import sample
-from edgeart_export.tower import forward
+from edgeart_export.model.tower import forward
 
 ort = pytest.importorskip("onnxruntime", reason="onnxruntime is needed to run the networks")
 

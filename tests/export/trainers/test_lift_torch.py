@@ -12,7 +12,7 @@ import pytest
 
 from edgeart_export import FeatureSchema, ModelError, from_onnx, from_torch
 from edgeart_export.examples import sample
-from edgeart_export.tower import forward
+from edgeart_export.model.tower import forward
 
 torch = pytest.importorskip("torch", reason="torch is needed for what lifts its networks")
 nn = torch.nn

@@ -26,7 +26,7 @@ from edgeart_export import (
     Vector,
     bundle_bytes,
 )
-from edgeart_export.tower import forward
+from edgeart_export.model.tower import forward
 from tests.export.trainers.conformance import SCHEMA, TITLES, TrainerConformance, rows
 
 RNG = np.random.default_rng(4)

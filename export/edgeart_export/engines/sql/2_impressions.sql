@@ -7,8 +7,8 @@
 -- which costs less than to keep them. Few events come twice, so only those go through a window: the
 -- keys alone are grouped, which is cheap and spills.
 
--- From here to `followed` joins are as written, with the smaller table on the right, which is held in
--- memory: how many rows many files have is a guess, and a wrong one would turn them round.
+-- From here to `followed` joins are as written, with the smaller table on the right, which is held
+-- in memory: how many rows many files have is a guess, and a wrong one would turn them round.
 SET disabled_optimizers = 'join_order,build_side_probe_side';
 
 CREATE TEMP TABLE failure AS

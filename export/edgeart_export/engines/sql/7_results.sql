@@ -2,8 +2,9 @@
 -- exposures_out, emitted_out, credited_out: the rows of this run, as views that are written down.
 -- part: stretches of time with some `part_rows` exposures each, or an hour where it has more.
 --
--- exposures_out also reads the variables `part_first` and `part_last` and is written down part after
--- part: wide rows are then sorted in memory, where all of them at once would go to disk and back.
+-- exposures_out also reads the variables `part_first` and `part_last` and is written down part
+-- after part: wide rows are then sorted in memory, where all of them at once would go to disk and
+-- back.
 
 CREATE TEMP TABLE part AS
 WITH counted AS (

@@ -15,9 +15,11 @@ SELECT
     min(content) <> max(content) AS differs
 FROM (
     SELECT
-        *, hash(policy, policy_sequence, digest, map, seed, coalesce(cell, ''), coalesce(denied, ''::BLOB),
-                coalesce(required, 0), coalesce(forbidden, 0)) AS content
+        *,
+        hash(
+            policy, policy_sequence, digest, map, seed, coalesce(cell, ''),
+            coalesce(denied, ''::BLOB), coalesce(required, 0), coalesce(forbidden, 0)) AS content
     FROM read_parquet(
-    getvariable('contexts'), hive_partitioning = false, union_by_name = true)
+        getvariable('contexts'), hive_partitioning = false, union_by_name = true)
     WHERE stream % getvariable('passes')::UBIGINT = getvariable('pass')::UBIGINT)
 GROUP BY stream, sequence;

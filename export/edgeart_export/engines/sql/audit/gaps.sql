@@ -5,8 +5,8 @@
 -- Reads the variables `contexts`, `outcomes`, `others` and `losses`, and the table `seen`: ranges
 -- of impressions (stream, first, last). A stream begins with sequence 0.
 --
--- Where each range follows on another one, or begins with 0, there is no gap; only the other streams
--- are sorted. They are those with gaps and those with events that came twice.
+-- Where each range follows on another one, or begins with 0, there is no gap; only the other
+-- streams are sorted. They are those with gaps and those with events that came twice.
 
 WITH known AS MATERIALIZED (
     SELECT stream, first::BIGINT AS first, last::BIGINT AS last FROM seen
