@@ -128,7 +128,11 @@ class LimitedWorld:
         rows: list[dict[str, Any]] = []
         for unit in range(self.units):
             chooser = edgeart.Selector(
-                incumbent, None, unit=unit.to_bytes(8, "big"), secret=seed.to_bytes(32, "big")
+                incumbent,
+                None,
+                unit=unit.to_bytes(8, "big"),
+                secret=seed.to_bytes(32, "big"),
+                clock=lambda: 0,  # what is drawn changes with the epoch
             )
             held, country = unit % 2, unit // 2 % len(COUNTRIES)
             chooser.set_context({"country": COUNTRIES[country]})
