@@ -45,12 +45,24 @@ typedef struct {
 /* Doubles of scratch that es_add needs for vectors of n. */
 size_t es_scratch(size_t n);
 
-/* Adds the rows, grouped as es_group did, to the sums. The order of
- * all additions is fixed: the same calls give the same bits. Other machines give them too where all
- * products are exact, as they are of float32 with weights and rewards that are powers of two or
- * short fractions; where not, one that fuses products with additions may differ in the last bit. */
+/* Adds the rows, grouped as es_group did, to the sums, by the fastest kernel the processor has. The
+ * order of all additions is fixed: the same calls give the same bits. Other machines give them too
+ * where all products are exact, as they are of float32 with weights and rewards that are powers of
+ * two or short fractions; where not, one that fuses products with additions may differ in the last
+ * bits. */
 void es_add(const es_rows *rows, const int64_t *starts, const es_entry *entries, double *scratch,
             es_sums *sums);
+
+/* Kernels, the code that adds: all but the first fuse, and give the same bits as each other. */
+enum { ES_PORTABLE = 1, ES_AVX2 = 2, ES_AVX512 = 3 };
+
+/* Whether this processor has what the kernel needs: 1 or 0. */
+int es_has(int kernel);
+
+/* es_add by this kernel. Returns 1, or 0 where the processor has not got it: then nothing was
+ * added. */
+int es_add_by(int kernel, const es_rows *rows, const int64_t *starts, const es_entry *entries,
+              double *scratch, es_sums *sums);
 /* cffi] */
 
 #endif

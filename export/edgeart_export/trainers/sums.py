@@ -79,7 +79,7 @@ class Sums:
         return self.values.nbytes + self.counts.nbytes + self.rewards.nbytes
 
     def add(self, rows: Rows) -> None:
-        """Adds rows. The same calls give the same bits everywhere (native/statistics.h)."""
+        """Adds rows. The same calls give the same bits; elsewhere too: native/statistics.h."""
         count, artworks = len(rows.artwork), len(self)
         if not count:
             return

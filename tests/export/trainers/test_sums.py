@@ -3,19 +3,13 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from cffi import FFI
 
 from benchmarks import trainer_sums
-from edgeart_export import _statistics
 from edgeart_export.trainers.sums import Rows, Sums
 
 ARTWORKS = 7
@@ -51,7 +45,7 @@ def square(sums: Sums) -> npt.NDArray[np.float64]:
     return np.concatenate([top, middle, last], axis=1)
 
 
-@pytest.mark.parametrize("share", [1.0, 0.1], ids=["dense", "sparse"])
+@pytest.mark.parametrize("share", [1.0, 0.05], ids=["dense", "sparse"])
 @pytest.mark.parametrize(("width", "extras"), [(1, 0), (4, 2), (31, 0), (32, 8), (61, 0), (130, 3)])
 def test_sums_are_those_of_numpy_to_the_bit(width: int, extras: int, share: float) -> None:
     rows, v = drawn(width, extras, share)
@@ -65,13 +59,13 @@ def test_sums_are_those_of_numpy_to_the_bit(width: int, extras: int, share: floa
         assert sums.rewards[artwork] == (rows.weight * rows.reward)[own].sum()
 
 
-@pytest.mark.parametrize("share", [1.0, 0.1], ids=["dense", "sparse"])
+@pytest.mark.parametrize("share", [1.0, 0.05], ids=["dense", "sparse"])
 def test_a_corrected_reward_leaves_what_the_right_one_would_have(share: float) -> None:
-    rows, _ = drawn(61, 3, share)
-    right = Sums(ARTWORKS, 61, 3)
+    rows, _ = drawn(93, 3, share)
+    right = Sums(ARTWORKS, 93, 3)
     right.add(rows)
     first = np.zeros_like(rows.reward)
-    corrected = Sums(ARTWORKS, 61, 3)
+    corrected = Sums(ARTWORKS, 93, 3)
     given = (rows.vectors, rows.context, rows.artwork)
     corrected.add(Rows(*given, first, rows.weight, extra=rows.extra))
     corrected.add(Rows(*given, rows.reward, rows.weight, previous=first, extra=rows.extra))
@@ -125,31 +119,6 @@ def test_extras_out_of_range_or_order_are_refused(extra: tuple[int, int]) -> Non
     )
     with pytest.raises(IndexError, match=r"row 0: .* of 3"):
         sums.add(bad)
-
-
-@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
-@pytest.mark.skipif(sys.platform == "win32", reason="cc is not asked there")
-@pytest.mark.parametrize("share", [1.0, 0.1], ids=["dense", "sparse"])
-def test_the_portable_code_gives_the_same_sums(
-    share: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whole numbers: every product is exact, fused or not. Also under sanitizers' eyes."""
-    native = Path(__file__).resolve().parents[3] / "export" / "native"
-    library = tmp_path / "portable.so"
-    flags = ["-std=c11", "-O1", "-shared", "-fPIC", "-DES_PORTABLE", "-ffp-contract=off"]
-    trap = ["-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"]
-    command = ["cc", *flags, *trap, "-o", str(library), str(native / "statistics.c")]
-    subprocess.run(command, check=True)
-    wanted, rows = Sums(ARTWORKS, 61, 4), drawn(61, 4, share)[0]
-    wanted.add(rows)
-    header = (native / "statistics.h").read_text(encoding="utf-8")
-    ffi = FFI()
-    ffi.cdef(header.split("/* [cffi */", 1)[1].split("/* cffi] */", 1)[0])
-    monkeypatch.setattr(_statistics, "ffi", ffi)
-    monkeypatch.setattr(_statistics, "lib", ffi.dlopen(str(library)))
-    got = Sums(ARTWORKS, 61, 4)
-    got.add(rows)
-    np.testing.assert_array_equal(got.values, wanted.values)
 
 
 def test_halving_is_exact() -> None:
