@@ -138,7 +138,7 @@ class AutoTrainer(Validated):
         As LinearTrainer.extended. Where titles then have POOLED artworks and had not, candidates
         are others, and what the former predicted is forgotten.
         """
-        together = self.candidates.first.extended(titles, artworks).titles
+        together = self.candidates.first.together(titles)
         l2, tower_l2 = self.candidates.l2, self.candidates.tower_l2
         if _pooled(self.titles) != _pooled(together):
             l2, tower_l2 = _candidates(together, towers=self.with_towers)

@@ -91,6 +91,14 @@ class Learned:
         """The rows of these titles' artworks, in this order: [artworks]. Raises KeyError."""
         return np.array([self._row[pair] for pair in row_index(titles)], dtype=np.int64)
 
+    def together(self, titles: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+        """The trainer's titles and artworks, and after them what these have besides."""
+        found = {title: list(row) for title, row in self.titles.items()}
+        for title, row in check_titles(titles).items():
+            old = found.setdefault(title, [])
+            old += [artwork for artwork in row if artwork not in set(old)]
+        return found
+
     def best_fixed(self) -> dict[str, str]:
         """Per title the artwork of the best mean reward (0 for one never shown): no context."""
         mean = self.rewards / np.maximum(self.counts, np.finfo(float).tiny)

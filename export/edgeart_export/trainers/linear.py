@@ -145,10 +145,6 @@ class LinearTrainer(Learned):
         What it had keeps its place, also what `titles` no longer has: it still tells of others.
         artworks: what is known of the new ones; needs a trainer with artwork features.
         """
-        together = {title: list(row) for title, row in self.titles.items()}
-        for title, row in check_titles(titles).items():
-            old = together.setdefault(title, [])
-            old += [artwork for artwork in row if artwork not in set(old)]
         known = self.artworks
         if artworks is not None:
             if known is None:
@@ -156,7 +152,7 @@ class LinearTrainer(Learned):
             known = known.more(artworks)
         made = LinearTrainer(
             self.schema,
-            together,
+            self.together(titles),
             l2=self.l2,
             artworks=known,
             half_life=self.half_life,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+_FINE, _STEP = 1000, 1.05  # steps are 50 up to so many rows, then 5 %
 
 HEAVIEST = 10.0
 """Largest importance weight: 1 / propensity is clipped there (Ionides 2008)."""
@@ -54,9 +57,10 @@ class Progress:
     counts by its weight and by 1 / propensity, at most HEAVIEST. Only the later half counts,
     because candidates learn at different speeds.
 
-    parts: by how many rows had been learned by those who predicted. The later half are the parts
-    that had learned most, as many as have half of the rows. So the sums of two that predicted apart
-    can be added, in any order: parts of those who had learned equally much become one.
+    parts: by how many rows had been learned by those who predicted, in steps of 50 or 5 %, so that
+    there are never more than a few hundred. The later half are the parts that had learned most, as
+    many as have half of the rows. So the sums of two that predicted apart can be added, in any
+    order: parts of those who had learned equally much become one.
 
     Progressive validation: Blum, Kalai, Langford 1999, *Beating the hold-out*.
     """
@@ -92,7 +96,7 @@ class Progress:
                 (scores * reward) @ weight,
             ]
         )
-        self._put(learned, Part(len(reward), sums, squares, errors))
+        self._put(_step(learned), Part(len(reward), sums, squares, errors))
 
     def merge(self, other: Progress) -> None:
         """Adds the sums of another, of the same titles and candidates."""
@@ -152,3 +156,10 @@ class Progress:
         share = np.maximum(both, 0) ** 2 / np.where(varies, of_rewards * of_scores, 1.0)
         found = np.where(varies, np.minimum(share, 1.0), 0.0)
         return dict(zip(self.candidates, found.tolist(), strict=True))
+
+
+def _step(learned: int) -> int:
+    """The step that so many rows belong to, by the rows it begins with."""
+    if learned < _FINE:
+        return learned // 50 * 50
+    return math.ceil(_FINE * _STEP ** math.floor(math.log(learned / _FINE, _STEP) + 1e-9))

@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 import pytest
 
-from edgeart_export.trainers.progress import Progress
+from edgeart_export.trainers.progress import Progress, _step
 
 Part = tuple[np.ndarray, np.ndarray, dict[str, np.ndarray], np.ndarray, np.ndarray]
 
@@ -75,17 +75,28 @@ def test_only_the_later_half_counts() -> None:
 def test_who_had_learned_equally_much_is_one_part() -> None:
     progress = Progress(3, ("one", "two"))
     for seed in range(8):
-        progress.add(100 + seed // 4, *part(10, seed))
+        progress.add(100 + 50 * (seed // 4) + seed, *part(10, seed))
     assert progress.rows == 80
-    assert [*progress.parts] == [100, 101]
+    assert [*progress.parts] == [100, 150]
     assert progress.explained() == pytest.approx(at_once(range(4, 8), 10), rel=1e-9)
+
+
+def test_parts_are_bounded_and_boundaries_a_tenth_apart_are_told_apart() -> None:
+    boundary, boundaries = 100, []
+    while boundary < 10**9:
+        boundaries.append(_step(boundary))
+        assert 0.95 * boundary <= boundaries[-1] <= boundary
+        boundary += max(100, boundary // 10)
+    assert boundaries == sorted(set(boundaries))
+    assert len({_step(n) for n in range(0, 10**6, 7)}) < 200
+    assert all(_step(_step(n)) == _step(n) for n in range(10**5))
 
 
 def test_merging_adds_parts_in_any_order() -> None:
     def predicted(seeds: range, at: int) -> Progress:
         made = Progress(3, ("one", "two"))
         for seed in seeds:
-            made.add(at + seed % 2, *part(50, seed))
+            made.add(at + 100 * (seed % 2), *part(50, seed))
         return made
 
     made = [(range(4), 100), (range(4, 6), 100), (range(6, 9), 300)]
@@ -97,7 +108,7 @@ def test_merging_adds_parts_in_any_order() -> None:
             one.merge(other)
             one.merge(Progress(3, ("one", "two")))
             assert other.explained() == kept
-        assert sorted(one.parts) == [100, 101, 300, 301]
+        assert sorted(one.parts) == [100, 200, 300, 400]
         assert one.rows == 450
         found.append(one)
     for one in found[1:]:
