@@ -127,6 +127,8 @@ def _restored(first: LinearTrainer, auto: Described, more: pa.Table) -> Saved:
             part = Part(rows, own.copy(), np.array(squares), np.array(errors))
             if part.squares.shape != (3, len(names)) or len(part.errors) != len(names) + 1:
                 raise DataError("progress is not that of the candidates")
+            if not all(np.isfinite(x).all() for x in (part.sums, part.squares, part.errors)):
+                raise DataError("progress is not all finite; train anew")
             progress.parts[learned] = part
     kept = Kept(first.schema.width, timed=first.half_life is not None, placed=bool(first.slots))
     rows, learned, boundary = auto["counted"]
@@ -168,9 +170,13 @@ def _standing(first: LinearTrainer, described: Described, more: pa.Table) -> Neu
 def _snapshot(candidates: Candidates, names: list[str], more: pa.Table) -> dict[str, Floats]:
     artworks = len(candidates.first.counts)
     flat = _numbers(more.column("snapshot"), artworks)
-    widths = [trainer.solve().shape[1] for trainer in candidates.all(names)]
-    if flat.shape[1] != sum(widths) or not np.isfinite(flat).all():
+    base = candidates.base
+    outputs = 0 if base is None else base.tower[-1].outputs
+    widths = [candidates.first.schema.width if n in candidates.linear else outputs for n in names]
+    if not {*names} <= {*candidates.linear, *candidates.towers} or flat.shape[1] != sum(widths):
         raise DataError("the snapshot is not that of the candidates")
+    if not np.isfinite(flat).all():
+        raise DataError("the snapshot is not all finite; train anew")
     parts = np.split(flat, np.cumsum(widths)[:-1], axis=1)
     return {name: np.ascontiguousarray(part) for name, part in zip(names, parts, strict=True)}
 

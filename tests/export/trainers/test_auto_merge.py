@@ -270,7 +270,7 @@ def test_a_state_that_cannot_be_used_is_refused_by_name(tmp_path: Path) -> None:
     table = pq.read_table(path)
     described = json.loads(table.schema.metadata[b"edgeart.trainer"])
     for change, message in (
-        ({"candidates": {"linear": 3.0}}, "unusable entry of auto: 'linear-30'"),
+        ({"candidates": {"linear": 3.0}}, "the snapshot is not that of the candidates"),
         ({"counted": None}, "missing or unusable entry of auto"),
         ({"counted": [251, 200, 200]}, "250 rows were kept of 251"),
         ({"seed": ...}, "missing or unusable entry of auto: 'seed'"),
