@@ -169,7 +169,7 @@ agreement: $(STAMP)/test ## N random policies (10,000), core and oracle equal to
 attribution: $(STAMP)/test ## attribute 2,000,000 impressions: truth, CPU and memory
 	@"$(BIN)/python" -m benchmarks.attribution
 
-audit-speed: $(STAMP)/test ## audit 1,000,000 decisions: differences, decisions a second
+audit-speed: $(STAMP)/test ## audit 1,000,000 decisions, and 200,000 that devices uploaded: differences, speed
 	@"$(BIN)/python" -m benchmarks.audit
 
 null-worlds: $(STAMP)/test ## SEEDS worlds (100) without anything to gain: how often is a gain claimed?

@@ -21,6 +21,7 @@ from .estimators import (
 from .evaluate import Evaluation, evaluate, logged_value
 from .evaluate.reward_models import CrossFitted, GivenModel
 from .exposures import Exposures
+from .limits import CallLimits
 from .log import Log
 from .model import PolicyModel
 from .model.cells import Cell, holdbacks
@@ -60,6 +61,7 @@ __all__ = [
     "ArtworkFeatures",
     "ArtworkPrior",
     "AutoTrainer",
+    "CallLimits",
     "Category",
     "Cell",
     "CrossFitted",

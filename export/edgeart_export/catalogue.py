@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from .errors import DataError, ModelError
 from .files import open_whole
 from .model import PolicyModel
-from .trainers import LinearTrainer
+from .trainers import LinearTrainer, NeuralLinearTrainer
 from .trainers.features import ArtworkFeatures
 
 Doubles = npt.NDArray[np.float64]
@@ -78,11 +78,32 @@ class ArtworkPrior:
         means = means.reshape(len(pairs), len(self.shared)) + (vectors - self.centre) @ self.map.T
         return means, self.variance + np.where(known, 0.0, 1.0)[:, None] * self.title_variance
 
+    def times(self, size: Doubles) -> ArtworkPrior:
+        """What is expected of rows whose slots are so many times as large: [k]."""
+        return ArtworkPrior(
+            self.features,
+            map=self.map * size[:, None],
+            centre=self.centre,
+            shared=self.shared * size,
+            variance=self.variance * size**2,
+            title_variance=self.title_variance * size**2,
+            titles={title: mean * size for title, mean in self.titles.items()},
+        )
 
-def prior_of(trainer: LinearTrainer) -> ArtworkPrior:
+
+def prior_of(trainer: LinearTrainer | NeuralLinearTrainer) -> ArtworkPrior:
     """What a trainer expects of artworks without data: as in its own models, to the last bit but
     for titles without data, of which it is here said that their level is not known either.
+
+    Raises DataError for heads about a network's own output layer, which has no rows for others.
     """
+    if isinstance(trainer, NeuralLinearTrainer):
+        if trainer.prior.any():
+            raise DataError(
+                "nothing is known of artworks without data where heads are a ridge about a "
+                "network's output layer: train with a RandomTower or given layers"
+            )
+        return prior_of(trainer.heads).times(trainer.sizes)
     k, found = trainer.solve().shape[1], trainer.prior
     features = trainer.artworks or ArtworkFeatures({})
     columns = ArtworkFeatures.from_json(features.to_json(), {})

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import DataError
+from .limits import CallLimits
 from .schema import Values
 
 _OPTIONAL = ("cluster", "time", "slot", "weight")
@@ -29,6 +30,7 @@ class Log:
     not independent of each other, and intervals are computed over clusters. time: int64 [n] or
     None, milliseconds since 1970, when it was shown first. slot: int64 [n, 2] or None, row and
     column on the page, from 0. weight: float64 [n] or None, how much a row counts in training.
+    limits: n limits of calls or None; a row's is None where nothing limited the choice.
     Raises DataError where lengths differ or a number is out of range.
     """
 
@@ -41,10 +43,11 @@ class Log:
     time: npt.NDArray[np.int64] | None = None
     slot: npt.NDArray[np.int64] | None = None
     weight: npt.NDArray[np.float64] | None = None
+    limits: Sequence[CallLimits | None] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.contexts)
-        for name in ("title", "artwork", "reward", "propensity", *_OPTIONAL):
+        for name in ("title", "artwork", "reward", "propensity", *_OPTIONAL, "limits"):
             column = getattr(self, name)
             if column is not None and len(column) != count:
                 raise DataError(f"log: {len(column)} values of {name} for {count} contexts")
@@ -80,6 +83,7 @@ class Log:
             artwork=[self.artwork[i] for i in picked],
             reward=self.reward[rows],
             propensity=self.propensity[rows],
+            limits=None if self.limits is None else [self.limits[i] for i in picked],
             **optional,
         )
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from .errors import DataError
 from .exposures import WEIGHTED_REASONS
-from .trainers import LinearTrainer
+from .trainers import AutoTrainer, LinearTrainer
 
 _COLUMNS = {
     "title": "title",
@@ -27,6 +27,9 @@ _COLUMNS = {
     "slot_column": "slot_column",
 }
 """Columns of exposures (docs/attribution.md), and what a trainer calls them."""
+
+TRAINERS = ("linear", "auto")
+"""Kinds of trainers that learn from exposures."""
 
 _DECIDES = ("n", "reason", "shown")
 _ROWS = 1 << 17
@@ -86,7 +89,7 @@ def look(files: Sequence[Path]) -> Found:
 
 
 def learn(
-    trainer: LinearTrainer,
+    trainer: LinearTrainer | AutoTrainer,
     found: Found,
     learned: Mapping[str, int],
     progress: Progress | None = None,
@@ -111,7 +114,7 @@ def learn(
         for table in _tables(path):
             done += len(table)
             usable = _settled(table, learned.get(name), found.until, counts)
-            if trainer.rank is not None and trainer.layer is None:
+            if _awaits_layer(trainer):
                 waiting.append(usable)
                 if sum(map(len, waiting)) >= _FIRST:
                     trainer.fit(pa.concat_tables(waiting))
@@ -124,6 +127,11 @@ def learn(
     if waiting:
         trainer.fit(pa.concat_tables(waiting))
     return after, counts
+
+
+def _awaits_layer(trainer: LinearTrainer | AutoTrainer) -> bool:
+    """Whether a first fit has a layer to learn."""
+    return isinstance(trainer, LinearTrainer) and trainer.rank is not None and trainer.layer is None
 
 
 def _settled(table: pa.Table, before: int | None, until: int, counts: dict[str, int]) -> pa.Table:

@@ -10,12 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 
 import edgeart
+from benchmarks.audit_devices import Fleet, judged
 from edgeart.batch import pack_batch
 from edgeart.events import read_segment
 from edgeart.segments import sealed_in
 from edgeart_export.audit import audit
 from edgeart_export.collector.batch import decode, tables
 from tests.device.test_repeat import BUNDLES, record
+from tests.support.audit_world import write_bundles
 
 HOUR = 3_600_000
 
@@ -49,3 +51,22 @@ def test_what_devices_decided_under_all_limits_repeats_after_landing(
     found = audit(tmp_path / "landing", bundles, tmp_path / "failures.parquet")
     assert pq.read_table(tmp_path / "failures.parquet").to_pylist() == []
     assert (found.repeated, found.undrawn, found.missing) == (len(refs), 0, 0)
+
+
+def test_what_devices_show_under_limits_repeats_and_is_judged_as_it_was_decided(
+    tmp_path: Path,
+) -> None:
+    """The small version of the devices of `make audit-speed`."""
+    bundles = write_bundles(tmp_path / "bundles", titles=60)
+    fleet = Fleet([edgeart.Policy.open(path) for path in bundles], tmp_path / "fleet", seed=4)
+    shown = fleet.run(4000, tmp_path / "landing")
+    failures = tmp_path / "failures.parquet"
+    found = audit(tmp_path / "landing", tmp_path / "bundles", failures)
+    assert found.impressions == shown["impressions"]
+    assert found.repeated + found.undrawn == shown["impressions"]
+    assert (found.failed, found.missing) == (0, 0)
+    assert 0 < found.undrawn < 400
+    judges = judged(tmp_path / "landing", failures, tmp_path / "attribution", bundles)
+    assert judges["under_limits"] > 300
+    assert judges["compared"] > 1200
+    assert judges["differ"] == 0

@@ -16,9 +16,22 @@ import pytest
 import edgeart
 from edgeart.batch import pack_batch
 from edgeart.events import read_segment
-from edgeart_export import Cell, FeatureSchema, Greedy, Number, PolicyModel, Uniform, bundle_bytes
+from edgeart_export import (
+    CallLimits,
+    Cell,
+    Exposures,
+    FeatureSchema,
+    Greedy,
+    Number,
+    PolicyModel,
+    Uniform,
+    bundle_bytes,
+)
 from edgeart_export.attribution import attribute
 from edgeart_export.collector.batch import decode, tables
+from edgeart_export.evaluate import propensities
+from edgeart_export.evaluate.limits import Limited, limited
+from edgeart_export.evaluate.shares import rows_of
 from tests.support.batches import WHOLE
 
 HOUR = 3_600_000
@@ -90,19 +103,45 @@ def test_a_decision_lands_with_all_that_it_was_made_under(tmp_path: Path, cell: 
     assert (unknown["n"], unknown["total"]) == (WHOLE // 2, WHOLE)
 
 
-def test_exposures_carry_the_cells_name(tmp_path: Path) -> None:
-    found = landed(tmp_path, [Cell("uniform", 1.0, Uniform())])
-    for name, table in found.items():
-        folder = tmp_path / "landing" / name / "date=2027-01-15"
-        folder.mkdir(parents=True)
-        pq.write_table(table, folder / "one.parquet")
+def attributed(folder: Path, cells: list[Cell]) -> Path:
+    """The file that attribution makes of what lands."""
+    for name, table in landed(folder, cells).items():
+        target = folder / "landing" / name / "date=2027-01-15"
+        target.mkdir(parents=True)
+        pq.write_table(table, target / "one.parquet")
     report = attribute(
-        tmp_path / "landing",
-        tmp_path / "state",
-        tmp_path / "out",
+        folder / "landing",
+        folder / "state",
+        folder / "out",
         now=datetime.now(timezone.utc) + timedelta(days=30),
     )
     assert report.file is not None
-    rows = by_title(pq.read_table(report.file))
+    return report.file
+
+
+def test_exposures_carry_the_cells_name(tmp_path: Path) -> None:
+    rows = by_title(pq.read_table(attributed(tmp_path, [Cell("uniform", 1.0, Uniform())])))
     assert {row["cell"] for row in rows.values()} == {"uniform"}
     assert rows["plain"]["propensity"] == 0.5
+
+
+def test_evaluation_asks_under_the_limits_that_the_host_set(tmp_path: Path) -> None:
+    attributed(tmp_path, [])
+    exposures = Exposures.load(tmp_path / "out")
+    assert exposures.excluded == {"host_uniform": 1}
+    decided = policy([])
+    assert exposures.deciders() == {decided.digest}
+    exposures.know([decided])
+    log = exposures.take(np.arange(len(exposures)))
+    assert log.limits is not None
+    assert dict(zip(log.title, log.limits, strict=True)) == {
+        "known": CallLimits(
+            required=frozenset({"de"}),
+            forbidden=frozenset({"mature"}),
+            candidates=frozenset({"b", "c", "d"}),
+        ),
+        "plain": None,
+    }
+    assert limited(decided, log)[0] == Limited(rows=1)
+    # Asked under these limits the policy gives what was chosen the probability that was logged.
+    assert rows_of(log, propensities(decided, log), None).weight.tolist() == [1, 1]

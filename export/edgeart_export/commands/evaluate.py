@@ -55,8 +55,9 @@ def _evaluate(options: argparse.Namespace) -> int:
     for name, given in (("--items", options.items), ("--half", options.half != "all")):
         if given and options.log is None:
             options.usage(f"{name} is of a log, not of --exposures")
-    if options.since is not None and options.exposures is None:
-        options.usage("--since is of --exposures, not of a log")
+    for name, asked in (("--since", options.since), ("--bundles", options.bundles)):
+        if asked is not None and options.exposures is None:
+            options.usage(f"{name} is of --exposures, not of a log")
     policies = [edgeart.Policy.open(path) for path in options.policy]
     with tables.progress(quiet=options.json) as step:
         source, log, reward_model = _source(options, policies, step)

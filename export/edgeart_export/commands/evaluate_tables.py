@@ -116,6 +116,8 @@ def warn(evaluations: Sequence[Evaluation]) -> None:
                 f"each have a floor of {floor:g}; what holds is 1/{count}, so there the policy is "
                 f"uniform whatever its scores are. Choose a floor below {1 / count:.4f}."
             )
+        if e.limited.rows:
+            say(f"note: {e.policy} ({e.explorer}): {e.limited.said()}.")
         if e.doubts:
             say(f"warning: {e.policy} ({e.explorer}): no interval, because {'; '.join(e.doubts)}.")
         thin = [name for name, group in e.groups.items() if group is None or group.doubts]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import edgeart
 
+from ..audit.bundles import Bundles
 from ..evaluate.reward_models import CrossFitted, GivenModel, RewardModel
 from ..exposures import Exposures
 from ..exposures.usable import Usable, schema_of, usable
@@ -47,13 +48,19 @@ class Loaded:
 
 
 def register_exposures(sub: argparse.ArgumentParser, *, required: bool) -> None:
-    """Adds --exposures, --since and --group."""
+    """Adds --exposures, --bundles, --since and --group."""
     sub.add_argument(
         "--exposures",
         type=Path,
         metavar="DIR",
         required=required,
         help="folder that `edgeart-export attribute --out` wrote",
+    )
+    sub.add_argument(
+        "--bundles",
+        type=Path,
+        metavar="DIR",
+        help="bundles that decided: needed where calls had limits, but for those named otherwise",
     )
     sub.add_argument(
         "--since",
@@ -88,6 +95,16 @@ def milliseconds(at: datetime | None) -> int | None:
     return None if at is None else -((_EPOCH - at) // timedelta(milliseconds=1))
 
 
+def read(options: argparse.Namespace, step: Step) -> Exposures:
+    """Reads --exposures, and the bundles by which limits of calls are rows and attributes."""
+    exposures = Exposures.load(options.exposures, None, step(f"reading {options.exposures}"))
+    if options.bundles is not None:
+        bundles = Bundles(options.bundles)
+        found = map(bundles.find, exposures.deciders())
+        exposures.know(policy for policy in found if policy is not None)
+    return exposures
+
+
 def load(
     options: argparse.Namespace,
     policies: Sequence[edgeart.Policy],
@@ -95,7 +112,7 @@ def load(
     since: int | None,
 ) -> Loaded:
     """Reads --exposures. Raises DataError where none can be used."""
-    exposures = Exposures.load(options.exposures, None, step(f"reading {options.exposures}"))
+    exposures = read(options, step)
     found = usable(exposures, policies, since=since)
     return Loaded(exposures, found, exposures.take(found.rows))
 

@@ -13,7 +13,6 @@ from rich.table import Table
 import edgeart
 
 from ..evaluate.reward_models import RewardModel
-from ..exposures import Exposures
 from ..exposures.usable import Usable
 from ..promote import Promotion, promote
 from ..promote.look import DOUBT, ESTIMATORS, NO, RIVALS, UNDECIDED, YES
@@ -38,8 +37,8 @@ group's gain lies below. Only exposures after the moment `trained_until` in both
 part; --since says it for bundles without. docs/evaluating.md says how it is computed.
 
 exit codes: 0 yes; 4 no, it is worse; 5 undecided, the log is too small to tell; 3 doubt, importance
-weights do not average 1 or the estimators disagree; 1 failed, the message says where and what to
-do; 2 wrong usage
+weights do not average 1, the estimators disagree, or the candidate would show nothing in calls that
+were served; 1 failed, the message says where and what to do; 2 wrong usage
 """
 
 
@@ -65,7 +64,7 @@ def _promote(options: argparse.Namespace) -> int:
     given = options.unpersonalised
     unpersonalised = None if given is None else edgeart.Policy.open(given)
     with tables.progress(quiet=options.json) as step:
-        exposures = Exposures.load(options.exposures, None, step(f"reading {options.exposures}"))
+        exposures = judging.read(options, step)
         current: list[Callable[[int], None]] = []
 
         def doing(what: str) -> None:
@@ -112,6 +111,9 @@ def _table(report: Mapping[str, Any], found: Promotion) -> None:
         + (", ".join(f"{count} {why}" for why, count in found.left_out.items()) or "nothing")
         + f". Reward model: {report['reward_model']}."
     )
+    for name, told in found.limited.items():
+        if told.rows:
+            print(f"For the {name} {told.said()}.")
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("gain of the candidate over")
     for name in ("by", "gain", "95 % confidence sequence", "smallest that shows"):

@@ -81,11 +81,15 @@ def trained_on_exposures(report: Report) -> None:
         + (f"; besides: {left}" if left else "")
     )
     layer = f", {report['rank']} after the layer" if report["rank"] else ""
+    if report["tower"] and not report["rank"]:
+        layer = f", {report['tower'][-1]} after the tower"
     print(
         f"{report['artworks']} artworks of {report['titles']} titles, {report['without_data']} "
         f"without data; {report['slots']} slots{layer}; {report['artwork_features']} features of "
         f"artworks"
     )
+    if report["auto"]:
+        _choice(report["auto"])
     print(f"{_penalties(report)}; σ² = {report['noise']:.6f}")
     print(
         f"policy {report['policy']!r}, sequence {report['sequence']}, saved in {report['model']}"
@@ -97,8 +101,19 @@ def trained_on_exposures(report: Report) -> None:
     )
 
 
+def _choice(found: Report) -> None:
+    """What auto chose, and by which scores."""
+    scores = ", ".join(f"{name} {score:.4f}" for name, score in found["scores"].items())
+    print(
+        f"auto chose {found['choice']}; share of rewards told beforehand, on the later half of "
+        f"{found['predicted']} exposures: {scores}"
+    )
+
+
 def _penalties(report: Report) -> str:
     found = report["lambda"]
+    if found == "sparse":
+        return "λ of every slot"
     if not isinstance(found, dict):
         return f"λ = {found:g}"
     return "λ: " + ", ".join(f"{name} {l2:.3g}" for name, l2 in found.items())

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from .. import obd
+from .. import obd, training
 from ..catalogue import prior_of
 from ..errors import DataError
 from ..reward import parse_duration
@@ -21,8 +21,9 @@ from .train_exposures import train_on_exposures
 Lambda = float | Literal["auto"]
 
 _ABOUT = """\
-Trains a ridge regression per artwork and saves the model: from exposures that `attribute` wrote
-(Parquet files or folders), or from a log of the Open Bandit Dataset (with --items).
+Trains a ridge regression per artwork, or chooses between such and small networks, and saves the
+model: from exposures that `attribute` wrote (Parquet files or folders), or from a log of the Open
+Bandit Dataset (with --items).
 """
 
 _EXAMPLE = """\
@@ -42,7 +43,6 @@ def register(commands: Any) -> None:
         "--lambda",
         dest="l2",
         type=_lambda,
-        default="auto",
         help="ridge penalty, or auto: found by empirical Bayes, with a prior (default)",
     )
     train.add_argument("--name", default="policy", help="policy name (default policy)")
@@ -51,6 +51,12 @@ def register(commands: Any) -> None:
     train.add_argument("--json", action="store_true", help="print one JSON object, no progress")
 
     own = train.add_argument_group("exposures (docs/training.md)")
+    own.add_argument(
+        "--trainer",
+        choices=training.TRAINERS,
+        help="linear (default), or auto: that or a tower, whichever told rewards best before it "
+        "learned them; a --state goes on with the trainer that it was begun with",
+    )
     own.add_argument(
         "--schema",
         type=Path,
@@ -106,7 +112,7 @@ def _train(options: argparse.Namespace) -> int:
         return train_on_exposures(options)
     if options.items is None or len(options.log) != 1:
         options.refuse("a log in CSV layout: give one, and its candidates with --items FILE")
-    for name in ("schema", "artworks", "state", "half_life", "slots", "rank"):
+    for name in ("trainer", "schema", "artworks", "state", "half_life", "slots", "rank"):
         if getattr(options, name) is not None:
             options.refuse(f"--{name.replace('_', '-')} is for exposures, not for a log with items")
     return _train_on_log(options, options.log[0])
@@ -119,12 +125,13 @@ def _train_on_log(options: argparse.Namespace, path: Path) -> int:
             options.half
         )
     schema = rows.schema(options.max_words)
-    trainer = LinearTrainer(schema, {obd.TITLE: items.artworks()}, l2=options.l2).fit(rows.log())
+    l2: Lambda = "auto" if options.l2 is None else options.l2
+    trainer = LinearTrainer(schema, {obd.TITLE: items.artworks()}, l2=l2).fit(rows.log())
     meta = {
         "data": path.name,
         "half": options.half,
         "rows": str(len(rows)),
-        "trainer": f"LinearTrainer(l2={'auto' if options.l2 == 'auto' else f'{options.l2:g}'})",
+        "trainer": f"LinearTrainer(l2={l2 if l2 == 'auto' else f'{l2:g}'})",
     }
     model = trainer.to_model(options.name, options.sequence, meta=meta)
     save_model(model, options.output, prior=prior_of(trainer))

@@ -19,11 +19,13 @@ from ..errors import DataError, SchemaError
 from ..exposures.usable import TRAINED_UNTIL, said
 from ..schema import FeatureSchema
 from ..store import load_model, save_model
-from ..trainers import LinearTrainer
+from ..trainers import AutoTrainer, LinearTrainer, NeuralLinearTrainer, state
+from ..trainers.linear import L2
 from . import tables
 from .parts import EXIT_OK
 
 Titles = dict[str, list[str]]
+Trainer = LinearTrainer | AutoTrainer
 
 
 def train_on_exposures(options: argparse.Namespace) -> int:
@@ -39,13 +41,14 @@ def train_on_exposures(options: argparse.Namespace) -> int:
         )
     until = max(trainer.sources.values())
     live = trainer.titles if known is None else known.live
+    chosen = trainer.chosen if isinstance(trainer, AutoTrainer) else trainer
     meta = {
         TRAINED_UNTIL: said(until),
         "exposures": f"{trainer.counts.sum():.0f}",
-        "trainer": f"LinearTrainer(l2={trainer.l2}, rank={trainer.rank})",
+        "trainer": _described(trainer),
     }
     model = trainer.to_model(options.name, options.sequence, meta=meta, titles=live)
-    save_model(model, options.output, prior=prior_of(trainer))
+    save_model(model, options.output, prior=prior_of(chosen))
     if options.state is not None:
         trainer.save_state(options.state)
     report = {
@@ -59,15 +62,39 @@ def train_on_exposures(options: argparse.Namespace) -> int:
         "artworks": len(model.artworks),
         "without_data": int((trainer.counts[trainer.rows_of(model.titles)] == 0).sum()),
         "slots": trainer.schema.width,
-        "rank": trainer.rank,
+        "rank": trainer.rank if isinstance(trainer, LinearTrainer) else None,
+        "tower": [layer.outputs for layer in model.tower],
         "artwork_features": 0 if trainer.artworks is None else len(trainer.artworks.names),
-        "lambda": trainer.penalties() if trainer.l2 == "auto" else trainer.l2,
+        "auto": _choice(trainer) if isinstance(trainer, AutoTrainer) else None,
+        "lambda": _penalty(chosen),
         "noise": trainer.noise(),
         "state": None if options.state is None else str(options.state),
         "sums_bytes": trainer.nbytes,
     }
     tables.show(report, options.json, tables.trained_on_exposures)
     return EXIT_OK
+
+
+def _described(trainer: Trainer) -> str:
+    if isinstance(trainer, AutoTrainer):
+        return f"AutoTrainer(), {trainer.choice}"
+    return f"LinearTrainer(l2={trainer.l2}, rank={trainer.rank})"
+
+
+def _choice(trainer: AutoTrainer) -> dict[str, object]:
+    """What was chosen, by which scores, on how many rows."""
+    return {
+        "choice": trainer.choice,
+        "scores": trainer.scores,
+        "predicted": trainer.progress.rows,
+    }
+
+
+def _penalty(chosen: LinearTrainer | NeuralLinearTrainer) -> object:
+    """λ: a number, `sparse`, or by feature where one was found for each."""
+    if isinstance(chosen, LinearTrainer) and chosen.l2 == "auto":
+        return chosen.penalties()
+    return chosen.l2
 
 
 class Catalogue:
@@ -102,36 +129,82 @@ def _catalogue(path: Path) -> Catalogue:
 
 def _trainer(
     options: argparse.Namespace, found: training.Found, known: Catalogue | None
-) -> LinearTrainer:
+) -> Trainer:
     """The one of the state, knowing what is new; or a new one."""
     titles = _together(found.pairs if known is None else known.all, found.pairs)
     features = None if known is None else known.features
-    if options.state is not None and options.state.exists():
-        trainer = LinearTrainer.load_state(options.state)
-        for name in ("half_life", "slots", "rank"):
-            given = getattr(options, name)
-            if given is not None and given != getattr(trainer, name):
-                raise DataError(
-                    f"{options.state} was begun with another --{name.replace('_', '-')}: "
-                    f"{getattr(trainer, name)}; leave the option out or begin a new state"
-                )
-        if options.schema is not None and _schema(options.schema) != trainer.schema:
-            raise DataError(f"{options.state} was begun with another --schema; begin a new state")
-        more = features if trainer.artworks is not None else None
-        trainer = trainer.extended(titles, more)
-        trainer.l2 = options.l2
-        return trainer
+    begun = options.state is not None and options.state.exists()
+    kind = _kind(options, begun=begun)
+    if begun:
+        return _continued(options, kind, titles, features)
     if options.schema is None:
         options.refuse("exposures: give --schema FILE, or a --state that is there already")
+    schema = _schema(options.schema)
+    if kind == "auto":
+        return AutoTrainer(
+            schema,
+            titles,
+            artworks=features,
+            half_life=options.half_life,
+            slots=options.slots,
+        )
     return LinearTrainer(
-        _schema(options.schema),
+        schema,
         titles,
-        l2=options.l2,
+        l2=_l2(options),
         artworks=features,
         half_life=options.half_life,
         slots=options.slots,
         rank=options.rank,
     )
+
+
+def _kind(options: argparse.Namespace, *, begun: bool) -> str:
+    """Of the state, or as asked for; refuses what does not fit it."""
+    kind: str = options.trainer or "linear"
+    if begun:
+        kind = state.kind(options.state)
+        if options.trainer is not None and options.trainer != kind:
+            raise DataError(
+                f"{options.state} was begun with another --trainer: {kind}; leave the option out "
+                f"or begin a new state"
+            )
+    if kind == "auto":
+        for name, given in (("--lambda", options.l2), ("--rank", options.rank)):
+            if given is not None:
+                options.refuse(
+                    f"{name} is for --trainer linear: auto chooses between candidates that have "
+                    f"their own"
+                )
+    return kind
+
+
+def _continued(
+    options: argparse.Namespace, kind: str, titles: Titles, features: pa.Table | None
+) -> Trainer:
+    """The trainer of the state, knowing these titles too."""
+    trainer: Trainer = (AutoTrainer if kind == "auto" else LinearTrainer).load_state(options.state)
+    had: dict[str, object] = {"half_life": trainer.half_life, "slots": trainer.slots}
+    if isinstance(trainer, LinearTrainer):
+        had["rank"] = trainer.rank
+    for name, value in had.items():
+        given = getattr(options, name)
+        if given is not None and given != value:
+            raise DataError(
+                f"{options.state} was begun with another --{name.replace('_', '-')}: "
+                f"{value}; leave the option out or begin a new state"
+            )
+    if options.schema is not None and _schema(options.schema) != trainer.schema:
+        raise DataError(f"{options.state} was begun with another --schema; begin a new state")
+    trainer = trainer.extended(titles, features if trainer.artworks is not None else None)
+    if isinstance(trainer, LinearTrainer):
+        trainer.l2 = _l2(options)
+    return trainer
+
+
+def _l2(options: argparse.Namespace) -> L2:
+    l2: L2 = "auto" if options.l2 is None else options.l2
+    return l2
 
 
 def _schema(path: Path) -> FeatureSchema:

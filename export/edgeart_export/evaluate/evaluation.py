@@ -13,11 +13,13 @@ import numpy.typing as npt
 
 import edgeart
 
+from ..errors import DataError
 from ..estimators import Estimate, mean, mrdr_weight
 from ..log import Log
 from ..model.explorers import KINDS
 from .groups import groups
 from .judged import Judged, judged, members_of
+from .limits import Limited, even, kept, limited
 from .reward_models import CrossFitted, Prediction, RewardModel
 from .shares import Progress, Shares, rows_of
 
@@ -31,7 +33,7 @@ class Evaluation:
     policy shows. clip: the largest weight of clipped IPS. floors: (title, declared floor,
     candidates) wherever floor · candidates > 1. groups: the same as `overall` by member group, such
     as "GB", on its rows alone; None where the policy shows nothing of what these saw. weights: the
-    importance weights, float64 [rows].
+    importance weights, float64 [rows]. limited: what the limits of calls left the policy to show.
     """
 
     policy: str
@@ -44,10 +46,11 @@ class Evaluation:
     floors: tuple[tuple[str, float, int], ...]
     groups: Mapping[str, Judged | None] = field(default_factory=dict)
     weights: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0), repr=False)
+    limited: Limited = field(default_factory=Limited)
 
     @property
     def rows(self) -> int:
-        """Rows of the log."""
+        """Rows of the log, but for those in which the policy may show nothing."""
         return self.overall.rows
 
     @property
@@ -107,6 +110,7 @@ class Evaluation:
             "mean_weight": self.mean_weight.to_json(),
             "mean_weight_holds": self.mean_weight_holds,
             "floors_above_uniform": [list(floor) for floor in self.floors],
+            "limited": self.limited.to_json(),
             "groups": {name: group and group.to_json() for name, group in self.groups.items()},
         }
 
@@ -134,11 +138,20 @@ def evaluate(
     √n by default (Ionides 2008, *Truncated importance sampling*). group: a declared feature, such
     as country, for whose values there are estimates of their own. bootstrap: intervals of resampled
     clusters as well. progress: called now and then with the number of rows done. A logged artwork
-    that the policy does not have gets weight 0. Raises DataError for a log of fewer than two rows
-    or a title that the policy or the reward model lacks.
+    that the policy does not have, or may not show under the limits of its call, gets weight 0; rows
+    in which it may show nothing are in no estimate. Raises DataError for a log of fewer than two
+    rows or a title that the policy or the reward model lacks.
     """
     if targets is None:
         targets = propensities(policy, log, progress)
+    told, shows = limited(policy, log)
+    if told.nothing == len(log) > 0:
+        raise DataError(
+            f"policy {policy.name!r}, sequence {policy.sequence}, may show nothing of what was "
+            f"logged under the limits of the calls; does its bundle have the attributes?"
+        )
+    if told.nothing:
+        log, targets = log.take(np.flatnonzero(shows)), kept(targets, shows)
     predicted = None if reward_model is None else reward_model.predict(log)
     rows = rows_of(log, targets, predicted)
     robust = None
@@ -151,7 +164,7 @@ def evaluate(
     asked: dict[str, Any] = {
         "clip": clip,
         "modelled": predicted is not None,
-        "even": all(float(np.ptp(log.propensity[t.rows])) < 1e-6 for t in targets.values()),
+        "even": all(even(log, target.rows) for target in targets.values()),
         "bootstrap": bootstrap,
     }
     parts: dict[str, Judged | None] = {}
@@ -172,6 +185,7 @@ def evaluate(
         floors=floors_above_uniform(policy, sorted(targets)),
         groups=parts,
         weights=rows.weight,
+        limited=told,
     )
 
 
@@ -180,9 +194,9 @@ def propensities(
 ) -> dict[str, Prediction]:
     """Per title of the log, π(a|x) of its rows and the policy's artworks, as devices compute it.
 
-    The policy's own explorer is asked, as for units in no cell. Raises DataError for a title that
-    the policy does not have: nothing is known of what it would show there; and where its cells
-    take all units.
+    The policy's own explorer is asked, as for units in no cell, under the limits of each row's
+    call. Raises DataError for a title that the policy does not have: nothing is known of what it
+    would show there; and where its cells take all units.
     """
     return Shares(policy).of(log, progress)
 

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import repeat
 from typing import Protocol
 
 import numpy as np
@@ -13,11 +14,15 @@ import edgeart
 
 from ..errors import DataError
 from ..estimators import Floats, Rows
+from ..limits import CallLimits, Within
 from ..log import Log
 from .reward_models import Prediction, rows_by_title
 
 Progress = Callable[[int], None]
 """Called now and then with the number of rows done."""
+
+Asked = str | tuple[str, CallLimits]
+"""A title, with the limits of its call where there are any."""
 
 
 class Target(Protocol):
@@ -31,8 +36,9 @@ class Target(Protocol):
 class Shares:
     """π(a|x) of a policy's own explorer, as devices compute it for units in no cell.
 
-    keep: remember every context and title asked for, for those who ask again. Raises DataError for
-    a policy whose cells take all units.
+    Where a row's call had limits, under these: an artwork that may not be shown has 0, which all of
+    them have where nothing may be. keep: remember every context and title asked for, for those who
+    ask again. Raises DataError for a policy whose cells take all units.
     """
 
     def __init__(self, policy: edgeart.Policy, *, keep: bool = False) -> None:
@@ -40,7 +46,8 @@ class Shares:
         # These explorers look at no score, so that every context is as good as any other.
         self._blind = policy.explorer.kind in ("fixed", "uniform")
         self._keep = keep and not self._blind
-        self._known: dict[tuple[bytes, str], Floats] = {}
+        self._known: dict[tuple[bytes, Asked], Floats] = {}
+        self._within = Within(policy)
         # A propensity does not depend on the seed, but on the cell: what is judged is the policy's
         # own explorer, not that of a holdback.
         try:
@@ -52,41 +59,68 @@ class Shares:
         """Per title of the log the shares of the policy's artworks; see `Target`."""
         targets, place = blank(self.policy, log)
         values, context = None, None
-        here: dict[str, Floats] = {}
-        for row, (title, i) in enumerate(zip(log.title, place.tolist(), strict=True)):
+        calls: Iterable[CallLimits | None] = repeat(None) if log.limits is None else log.limits
+        here: dict[Asked, Floats] = {}
+        for row, (title, i, call) in enumerate(zip(log.title, place.tolist(), calls, strict=False)):
             # Rows of one page or unit may share their map; then each title is asked for once.
             if log.contexts[row] is not values:
                 values, context = log.contexts[row], None
                 if not self._blind:
                     here = {}
-            known = here.get(title)
+            asked: Asked = title if call is None else (title, call)
+            known = here.get(asked)
             if known is None and self._keep and isinstance(values, bytes):
-                known = self._known.get((values, title))
+                known = self._known.get((values, asked))
             if known is None:
                 if context is None:
                     given = None if self._blind else values
                     context = self.policy.context(given, seed=0, unit=self._unit)
-                candidates = self.policy.candidates(context, title)
-                known = np.array(candidates.n, dtype=np.float64) / candidates.total
+                if call is None:
+                    candidates = self.policy.candidates(context, title)
+                    known = np.array(candidates.n, dtype=np.float64) / candidates.total
+                else:
+                    known = self._limited(context, title, call, targets[title].artworks)
                 if self._keep and isinstance(values, bytes):
-                    self._known[values, title] = known
-            here[title] = targets[title].values[i] = known
+                    self._known[values, asked] = known
+            here[asked] = targets[title].values[i] = known
             if progress is not None and (row % 500 == 499 or row == len(log) - 1):
                 progress(row + 1)
         return targets
 
+    def _limited(
+        self, context: edgeart.Context, title: str, call: CallLimits, artworks: Sequence[str]
+    ) -> Floats:
+        """The shares of a title's artworks under the limits of a call."""
+        found = np.zeros(len(artworks))
+        limits = self._within.limits(title, call)
+        if limits is not None:
+            candidates = self.policy.candidates(context, title, limits=limits)
+            at = [artworks.index(name) for name in candidates.artworks]
+            found[at] = np.array(candidates.n, dtype=np.float64) / candidates.total
+        return found
+
 
 class Defaults:
-    """Each title's first artwork for everybody: what a policy's `fixed` cell shows."""
+    """Each title's first artwork for everybody: what a policy's `fixed` cell shows.
+
+    Where the limits of a call do not let it be shown, it is the first that they do.
+    """
 
     def __init__(self, policy: edgeart.Policy) -> None:
         self.policy = policy
+        self._within = Within(policy)
 
     def of(self, log: Log, progress: Progress | None = None) -> dict[str, Prediction]:
         """Share 1 for the default; see `Target`."""
-        targets, _ = blank(self.policy, log)
+        targets, place = blank(self.policy, log)
         for target in targets.values():
             target.values[:, 0] = 1.0
+        for row, call in enumerate(log.limits or ()):
+            if call is not None:
+                target = targets[log.title[row]]
+                eligible = self._within.eligible(log.title[row], call)
+                may = [artwork in eligible for artwork in target.artworks]
+                target.values[place[row]] = np.array(may) & (np.cumsum(may) == 1)
         if progress is not None:
             progress(len(log))
         return targets

@@ -3,19 +3,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+import edgeart
+
 from ..errors import DataError
+from ..limits import CallLimits
 from ..log import Log
 from ..schema import FeatureSchema
+from .columns import coded, numbers_of, slots_of, valid, words_of
+from .limits import COLUMNS as LIMITS
+from .limits import LoggedLimits
 
 Ints = npt.NDArray[np.intp]
 
@@ -42,7 +47,7 @@ COLUMNS = (
 )
 """What `Exposures.add` reads of attribution's table (docs/attribution.md)."""
 
-OPTIONAL = ("cell", "digest", "slot_row", "slot_column")
+OPTIONAL = ("cell", "digest", "slot_row", "slot_column", *LIMITS)
 """What it reads as well where it is there."""
 
 _KINDS: dict[str, npt.DTypeLike] = {
@@ -58,6 +63,7 @@ _KINDS: dict[str, npt.DTypeLike] = {
     "decider": np.intp,
     "slot_row": np.int64,
     "slot_column": np.int64,
+    "limits": np.intp,
 }
 
 
@@ -77,6 +83,7 @@ class Exposures:
         self.reasons: dict[str, int] = {}
         self.excluded: dict[str, int] = {}
         self.corrected = 0
+        self._limits = LoggedLimits()
         self._parts: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in _KINDS}
         self._count = 0
         self._row: dict[bytes, int] = {}
@@ -126,10 +133,10 @@ class Exposures:
         missing = [name for name in COLUMNS if name not in table.column_names]
         if missing:
             raise DataError(f"exposures without a column {missing[0]!r}")
-        reason = _numbers(table, "reason", np.int64)
-        instead = _given(table, "shown")
-        new = ~_given(table, "previous")
-        weighted = np.isin(reason, WEIGHTED_REASONS) & (_numbers(table, "n", np.int64) > 0)
+        reason = numbers_of(table, "reason", np.int64)
+        instead = valid(table, "shown")
+        new = ~valid(table, "previous")
+        weighted = np.isin(reason, WEIGHTED_REASONS) & (numbers_of(table, "n", np.int64) > 0)
         for number, count in zip(*np.unique(reason[new], return_counts=True), strict=True):
             _count(self.reasons, REASONS.get(int(number), f"reason {number}"), int(count))
         _count(self.excluded, SHOWN_INSTEAD, int((new & instead).sum()))
@@ -146,16 +153,17 @@ class Exposures:
             if self._row.setdefault(key, row) != row:
                 raise DataError(f"exposure {key.hex()} stands there twice")
         columns: dict[str, npt.NDArray[Any]] = {
-            "unit": _numbers(fresh, "unit_epoch", np.uint64).view(np.int64),
-            "sequence": _numbers(fresh, "policy_sequence", np.int64),
-            "title": _words(fresh, "title"),
-            "artwork": _words(fresh, "artwork"),
-            "propensity": _numbers(fresh, "propensity", np.float64),
-            "reward": _numbers(fresh, "reward", np.float64).copy(),
-            "shown_first": _numbers(fresh, "shown_first", np.int64),
+            "unit": numbers_of(fresh, "unit_epoch", np.uint64).view(np.int64),
+            "sequence": numbers_of(fresh, "policy_sequence", np.int64),
+            "title": words_of(fresh, "title"),
+            "artwork": words_of(fresh, "artwork"),
+            "propensity": numbers_of(fresh, "propensity", np.float64),
+            "reward": numbers_of(fresh, "reward", np.float64).copy(),
+            "shown_first": numbers_of(fresh, "shown_first", np.int64),
             "map": self._numbered_maps(fresh),
             "decider": self._numbered_deciders(fresh),
-            **{name: _slot(fresh, name) for name in ("slot_row", "slot_column")},
+            "limits": self._limits.numbers(fresh),
+            **{name: slots_of(fresh, name) for name in ("slot_row", "slot_column")},
         }
         for name, column in columns.items():
             self._parts[name].append(column)
@@ -170,12 +178,12 @@ class Exposures:
             self.corrected += 1
 
     def _numbered_maps(self, fresh: pa.Table) -> Ints:
-        code, values = _coded(fresh, "map")
+        code, values = coded(fresh, "map")
         return self._numbers_of(values, self._maps)[code]
 
     def _numbered_deciders(self, fresh: pa.Table) -> Ints:
         """Which policy, and which cell of it, decided: a number for each."""
-        parts = [_numbers(fresh, "policy_sequence", np.int64).tolist()]
+        parts = [numbers_of(fresh, "policy_sequence", np.int64).tolist()]
         for name in ("digest", "cell"):
             there = name in fresh.column_names
             parts.append(fresh.column(name).to_pylist() if there else [None] * len(fresh))
@@ -273,6 +281,26 @@ class Exposures:
         chance[decider[self.propensity < 1]] = True
         return chance[decider]
 
+    # Limits of calls.
+
+    def know(self, policies: Iterable[edgeart.Policy]) -> None:
+        """Takes in bundles that decided, by which limits of calls are rows and attributes."""
+        self._limits.know(policies)
+
+    def deciders(self) -> set[bytes]:
+        """Digests of the bundles of which one has to `know` to say what limited a choice."""
+        return self._limits.digests()
+
+    def known(self, rows: Ints) -> npt.NDArray[np.bool_]:
+        """Whether it is known what limited these rows: [rows]. It is where nothing did."""
+        return self._limits.known(self._column("limits")[rows], self.title[rows])
+
+    def limits(self, rows: Ints) -> list[CallLimits | None] | None:
+        """What limited these rows; None where nothing did. Raises DataError, see `known`."""
+        return self._limits.named(self._column("limits")[rows], self.title[rows])
+
+    # As a log.
+
     def log(self, rows: Ints) -> Log:
         """Some rows as a log, a context's rows side by side; clusters are pseudonyms of units."""
         return self.take(self.beside(rows))
@@ -282,7 +310,7 @@ class Exposures:
         return rows[np.argsort(self._column("map")[rows], kind="stable")]
 
     def take(self, rows: Ints) -> Log:
-        """These rows as a log, in this order."""
+        """These rows as a log, in this order. Raises DataError as `limits` does."""
         maps = list(self._maps)
         slot = np.stack([self._column(name)[rows] for name in ("slot_row", "slot_column")], axis=1)
         return Log(
@@ -294,42 +322,10 @@ class Exposures:
             cluster=self.unit[rows],
             time=self.shown_first[rows],
             slot=slot if (slot >= 0).all() else None,
+            limits=self.limits(rows),
         )
 
 
 def _count(counts: dict[str, int], what: str, count: int) -> None:
     if count:
         counts[what] = counts.get(what, 0) + count
-
-
-def _given(table: pa.Table, name: str) -> npt.NDArray[np.bool_]:
-    found: npt.NDArray[np.bool_] = pc.is_valid(table.column(name)).to_numpy()
-    return found
-
-
-def _numbers(table: pa.Table, name: str, kind: npt.DTypeLike) -> npt.NDArray[Any]:
-    column = table.column(name)
-    if pa.types.is_timestamp(column.type):  # a datetime object each would cost more than the rest
-        column = column.cast(pa.timestamp("ms", tz=column.type.tz)).cast(pa.int64())
-    found: npt.NDArray[Any] = column.to_numpy().astype(kind, copy=False)
-    return found
-
-
-def _slot(table: pa.Table, name: str) -> npt.NDArray[np.int64]:
-    """Places on the page, -1 where the table does not have them."""
-    there = name in table.column_names
-    return _numbers(table, name, np.int64) if there else np.full(len(table), -1)
-
-
-def _coded(table: pa.Table, name: str) -> tuple[Ints, list[bytes]]:
-    """Numbers of a column's values [rows], and the values."""
-    column = table.column(name).combine_chunks()
-    if isinstance(column, pa.ChunkedArray):  # of no chunk at all
-        return np.zeros(0, dtype=np.intp), []
-    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    return encoded.indices.to_numpy().astype(np.intp), encoded.dictionary.to_pylist()
-
-
-def _words(table: pa.Table, name: str) -> npt.NDArray[np.object_]:
-    code, values = _coded(table, name)
-    return np.array([*values, None], dtype=object)[:-1][code]

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import edgeart
 
 from ..errors import DataError
+from ..evaluate.limits import shows_something
 from ..evaluate.shares import common
 from ..schema import Category, Feature, FeatureSchema, Number, Vector, Weights
 from .exposures import Exposures
@@ -21,6 +22,9 @@ TRAINED_UNTIL = "trained_until"
 """Key of a model's `meta`, and so of its bundle's: no exposure that was first shown after this
 moment (ISO 8601, UTC) took part in training. Only such exposures may judge the policy."""
 
+UNKNOWN_LIMITS = "limits of a bundle not at hand"
+"""Why exposures are left out whose limits nobody can name; `Exposures.know` helps."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -28,13 +32,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 class Usable:
     """rows: of exposures that can be used, a context's side by side, and left_out: others, by why.
 
-    since, until: milliseconds since 1970 of the first and last that may be among them.
+    since, until: milliseconds since 1970 of the first and last that may be among them. unserved:
+    of each policy those left out because it may show nothing under the limits of the call.
     """
 
     rows: npt.NDArray[np.intp]
     left_out: dict[str, int]
     since: int
     until: int
+    unserved: tuple[npt.NDArray[np.intp], ...] = ()
 
 
 def usable(
@@ -44,9 +50,11 @@ def usable(
 
     Left out is, in this order: what was first shown before `since` (milliseconds since 1970); what
     is too young for a 0, of which only plays are known; what was decided without chance, as in a
-    `fixed` holdback; and titles that one of the policies lacks. Raises DataError where nothing is
-    left.
+    `fixed` holdback; titles that one of the policies lacks; what was decided under limits of a
+    bundle that is neither one of the policies' nor known to `exposures`; and where one of the
+    policies may show nothing under the limits of the call. Raises DataError where nothing is left.
     """
+    exposures.know(policies)
     until = exposures.settled_until()
     since = since if since is not None else int(exposures.shown_first.min(initial=until))
     left = np.ones(len(exposures), dtype=bool)
@@ -56,15 +64,24 @@ def usable(
         ("too young for a 0", exposures.shown_first <= until),
         ("decided without chance", exposures.explored()),
         ("title not in every policy", common(exposures.title.tolist(), policies)),
+        (UNKNOWN_LIMITS, exposures.known(np.arange(len(exposures)))),
     ):
         dropped = int((left & ~keep).sum())
         if dropped:
             left_out[why] = dropped
         left &= keep
-    if not left.any():
+    rows = np.flatnonzero(left)
+    titles, limits = exposures.title[rows].tolist(), exposures.limits(rows)
+    each = [shows_something(policy, titles, limits) for policy in policies]
+    unserved = tuple(rows[~shows] for shows in each)
+    shows = np.logical_and.reduce([np.ones(len(rows), dtype=bool), *each])
+    if not shows.all():
+        left_out["nothing that every policy may show"] = int((~shows).sum())
+        rows = rows[shows]
+    if not len(rows):
         listed = ", ".join(f"{count} {why}" for why, count in left_out.items())
         raise DataError(f"no exposure is left to judge by: {listed or 'there are none'}")
-    return Usable(exposures.beside(np.flatnonzero(left)), left_out, since, until)
+    return Usable(exposures.beside(rows), left_out, since, until, unserved)
 
 
 def trained_until(policy: edgeart.Policy) -> int | None:

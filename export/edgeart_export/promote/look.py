@@ -25,6 +25,9 @@ YES, NO, UNDECIDED, DOUBT = "yes", "no", "undecided", "doubt"
 ALPHA_DOUBT = 0.01
 """How often, all looks taken together, one check of the log may raise a doubt without cause."""
 
+MOST_UNSERVED = 0.01
+"""In this share of the calls a candidate may show nothing without raising a doubt."""
+
 Groups = npt.NDArray[np.object_]
 
 
@@ -161,8 +164,17 @@ class Look:
         }
 
 
-def look(judges: Judges, until: int, sequences: Sequences, names: tuple[str, ...] = ()) -> Look:
-    """Looks at the rows so far. names: all member groups there are, also those without rows yet."""
+def look(
+    judges: Judges,
+    until: int,
+    sequences: Sequences,
+    names: tuple[str, ...] = (),
+    unserved: int = 0,
+) -> Look:
+    """Looks at the rows so far. names: all member groups there are, also those without rows yet.
+
+    unserved: calls that are no rows, because the candidate may show nothing under their limits.
+    """
     thin = judges.doubts()
     gains = {}
     for rival in RIVALS:
@@ -180,6 +192,7 @@ def look(judges: Judges, until: int, sequences: Sequences, names: tuple[str, ...
     everyone = {"candidate": judges.candidate, **judges.rivals}
     agree = {rival: bool(thin) or _agree(judges, rival, sequences) for rival in RIVALS}
     doubtful = () if thin else tuple(_doubtful(everyone, sequences))
+    doubtful = (*_unserved(unserved, len(judges.candidate)), *doubtful)
     verdict, reasons = _verdict(gains, agree, groups, thin, doubtful)
     return Look(
         until=until,
@@ -203,6 +216,14 @@ def _doubtful(everyone: Mapping[str, Rows], sequences: Sequences) -> Iterator[st
                 f"the mean importance weight of the {name} is {found.value:.4f} ± {found.se:.4f}, "
                 f"not 1: logged propensities or candidates differ from what was really done"
             )
+
+
+def _unserved(count: int, rows: int) -> Iterator[str]:
+    if count > MOST_UNSERVED * (count + rows):
+        yield (
+            f"the candidate may show nothing in {count:,} of {count + rows:,} calls under their "
+            f"limits, of which no estimate knows: does its bundle have the attributes?"
+        )
 
 
 def _agree(judges: Judges, rival: str, sequences: Sequences) -> bool:

@@ -9,12 +9,13 @@ asked for every night (`estimators.sequence`) and is one of
   group's lies below;
 * `no`: one of the gains lies below 0 by both, or a group's does;
 * `undecided`: the log cannot tell; `detectable` is the smallest gain that it would have shown;
-* `doubt`: importance weights do not average 1, or SNIPS and SNDR disagree.
+* `doubt`: importance weights do not average 1, SNIPS and SNDR disagree, or the candidate may show
+  nothing in more than one of a hundred calls under their limits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,8 +25,9 @@ import edgeart
 
 from ..errors import DataError
 from ..evaluate.groups import groups
+from ..evaluate.limits import Limited, limited
 from ..evaluate.reward_models import RewardModel
-from ..evaluate.shares import Defaults, Shares, Target, judge
+from ..evaluate.shares import Defaults, Shares, judge
 from ..exposures import Exposures
 from ..exposures.usable import TRAINED_UNTIL, Usable, said, trained_until, usable
 from .look import INCUMBENT, UNPERSONALISED, Judges, Look, Sequences, look
@@ -56,7 +58,7 @@ class Promotion:
 
     looks: one a night (UTC day of the first showing), each from all exposures so far; the last one
     is the verdict. weights: importance weights of the candidate, [rows]. group: the feature whose
-    values are member groups.
+    values are member groups. limited: by policy, what the limits of calls left it to show.
     """
 
     candidate: Side
@@ -67,6 +69,7 @@ class Promotion:
     since: int
     group: str | None
     weights: npt.NDArray[np.float64]
+    limited: Mapping[str, Limited]
 
     @property
     def last(self) -> Look:
@@ -88,6 +91,7 @@ class Promotion:
             "since": said(self.since),
             "decided_by": self.reasons,
             "left_out": self.left_out,
+            "limited": {name: found.to_json() for name, found in self.limited.items()},
             "group": self.group,
             "nights": [night.to_json() for night in self.looks],
         }
@@ -121,20 +125,22 @@ def promote(
     log = replace(log, cluster=np.unique(exposures.unit[used.rows], return_inverse=True)[1])
     step("predicting rewards")
     predicted = reward_model(used).predict(log)
-    everyone: dict[str, Target] = {
+    everyone: dict[str, Shares | Defaults] = {
         "candidate": Shares(candidate),
         INCUMBENT: Shares(incumbent),
         UNPERSONALISED: Defaults(incumbent) if unpersonalised is None else Shares(unpersonalised),
     }
-    rows = {}
+    rows, told = {}, {}
     for name, target in everyone.items():
         step(f"deciding as the {name}")
         rows.update(judge({name: target}, log, predicted))
+        told[name] = limited(target.policy, log)[0]
     member = None if group is None else groups(log.contexts, group)
     own = rows.pop("candidate")
     nights = exposures.shown_first[used.rows] // DAY_MS
     step("looking")
-    found = tuple(looks(Judges(own, rows, member), nights))
+    unserved = exposures.shown_first[used.unserved[0]] // DAY_MS
+    found = tuple(looks(Judges(own, rows, member), nights, unserved))
     if not found:
         raise DataError(
             "one of the policies shows nothing of what was logged: its importance weights are all 0"
@@ -148,11 +154,17 @@ def promote(
         since=used.since,
         group=group,
         weights=own.weight,
+        limited=told,
     )
 
 
-def looks(judges: Judges, nights: npt.NDArray[np.int64]) -> Iterator[Look]:
-    """A look after each night. nights: number of each row's UTC day, days since 1970."""
+def looks(
+    judges: Judges, nights: npt.NDArray[np.int64], unserved: npt.NDArray[np.int64]
+) -> Iterator[Look]:
+    """A look after each night. nights: number of each row's UTC day, days since 1970.
+
+    unserved: the same of calls that are no rows, because the candidate may show nothing there.
+    """
     names: tuple[str, ...] = ()
     if judges.group is not None:
         names = tuple(str(name) for name in np.unique(judges.group.astype(str)))
@@ -163,7 +175,9 @@ def looks(judges: Judges, nights: npt.NDArray[np.int64]) -> Iterator[Look]:
         if len(so_far.candidate) > 1 and all(
             rows.weight.any() for rows in (so_far.candidate, *so_far.rivals.values())
         ):
-            yield look(so_far, (night + 1) * DAY_MS, sequences, names)
+            yield look(
+                so_far, (night + 1) * DAY_MS, sequences, names, int((unserved <= night).sum())
+            )
 
 
 def _since(policies: list[edgeart.Policy], since: int | None) -> int:

@@ -193,4 +193,5 @@ def _notes(source: Mapping[str, Any], found: Named) -> list[tuple[str, str]]:
             ("decided by", shares(source["reasons"])),
             ("left out", counted(source["left_out"])),
         ]
+    listed += [(f"{name}: limits", e.limited.said()) for name, e in found if e.limited.rows]
     return [*listed, ("largest weight of clipped IPS", f"{found[0][1].clip:.3g}")]

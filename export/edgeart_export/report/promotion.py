@@ -91,6 +91,7 @@ def promotion_page(found: Promotion) -> str:
             [
                 ("left out", counted(found.left_out)),
                 ("decided by", shares(found.reasons)),
+                *((f"{n}: limits", told.said()) for n, told in found.limited.items() if told.rows),
                 ("candidate trained until", _until(candidate)),
                 ("incumbent trained until", _until(incumbent)),
                 ("largest weight", f"{found.weights.max():.3g}"),

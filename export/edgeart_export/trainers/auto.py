@@ -4,22 +4,25 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 import numpy as np
 
+from ..errors import DataError
 from ..log import Log
-from ..model import PolicyModel, check_titles
+from ..model import PolicyModel
 from ..model.explorers import Explorer, Thompson
 from ..model.tower import Layer
 from ..schema import FeatureSchema
-from . import heads
+from . import auto_state
 from .batch import Batch
-from .linear import L2, LinearTrainer
+from .candidates import Candidates
+from .linear import L2, Artworks, LinearTrainer, Titles
 from .neural import NeuralLinearTrainer
-from .progress import Progress
-from .random_tower import RandomTower
-from .rows import Names, Rows, joined, read_rows
+from .rows import Rows, read_rows
+from .validated import Validated
 
 SCALE = 0.3
 """Of Thompson sampling, as factor of the standard deviations; docs/neural.md has the figures."""
@@ -36,12 +39,8 @@ POOLED = 100
 _TIE = 0.005
 """Candidates that leave so much more of the variance unexplained than the best are as good."""
 
-_SMALLEST = 100  # rows of a part, unless the batch ends
-_GROWTH = 1.5  # rows to rows of the last time, when a tower is learned anew
-_WORK = 1e8  # artworks × outputs³ of a tower: a second or so to solve all heads
 
-
-class AutoTrainer:
+class AutoTrainer(Validated):
     """Trains candidates side by side and gives the model of the best of them.
 
     Candidates are LinearTrainers and NeuralLinearTrainers on a RandomTower, each with more than one
@@ -49,57 +48,114 @@ class AutoTrainer:
     Bayes and 10 for contexts and 1 for towers. Each predicts rows before it learns them; the one
     whose predictions explained the largest share of the rewards is chosen, ties, which are
     differences of up to 0.5 % in what is left unexplained, go to the earlier, `linear` first
-    (`trainers.progress` has the statistic). A batch is taken in parts, none larger than all that
-    was learned before or 100 rows, in order of `time` where there is one; so a first large batch
-    validates too.
+    (`trainers.progress` has the statistic).
 
-    The tower is learned anew whenever the rows have grown by half, from all of them, until there
-    are `memory`; then it stays, and rows are no longer kept. There is one configuration for
-    everything. Rows in another order or other batches may give another choice, so there is no
-    merge. seed: of the random tower; the same seed and batches give the same model. towers: False
-    leaves candidates with a tower out.
+    All candidates learn every row at once. They predict with the weights that they had at the last
+    of certain boundaries: numbers of rows learned, 100 apart at first (as many as there are
+    artworks where these are more, at most a tenth of `memory`), then a tenth of what was learned.
+    So a first large batch is validated too, and where boundaries are does not depend on batches.
+    The order of rows is that of the calls, within a batch that of `time` where there is one, else
+    as they stand; any split of rows in this order over batches gives the same, up to rounding. Rows
+    without weight are left out; a correction is a row that is learned and not predicted.
+
+    The tower is learned anew at boundaries where the rows have grown by half, from all of them,
+    until there are more than `memory`; then it stays, and rows are no longer kept. There is one
+    configuration for everything. seed: of the random tower; the same seed and rows give the same
+    model. towers: False leaves candidates with a tower out. tower: layers that all candidates with
+    a tower stand on from the start, instead; trainers that have one in common can be merged however
+    much they have learned. artworks, half_life, slots: as LinearTrainer has them, for all.
+
+    sources: as LinearTrainer has them. Memory: the sums of a LinearTrainer, the same of a tower's
+    32 to 128 outputs, and the weights of all candidates at the last boundary.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - settings, all by name
         self,
         schema: FeatureSchema,
-        titles: Mapping[str, Sequence[str]],
+        titles: Titles,
         *,
         seed: int = 0,
         memory: int = 50_000,
         towers: bool = True,
+        tower: Sequence[Layer] | None = None,
+        artworks: Artworks | None = None,
+        half_life: timedelta | None = None,
+        slots: tuple[int, int] | None = None,
     ) -> None:
-        self.schema = schema
-        self.titles: dict[str, tuple[str, ...]] = check_titles(titles)
-        self.seed, self.memory = seed, memory
-        self._with_towers = towers
-        self._names = Names(self.titles)
-        self._title = heads.title_of_rows(self.titles)
-        self._reset()
-
-    def _reset(self) -> None:
-        pooled = len(self._title) >= POOLED
-        self._towers = POOLED_TOWERS if pooled else TOWERS
-        if not self._with_towers:
-            self._towers = {}
-        self.linear = {
-            name: LinearTrainer(self.schema, self.titles, l2=l2)
-            for name, l2 in (POOLED_LINEAR if pooled else LINEAR).items()
-        }
-        self.towers: dict[str, NeuralLinearTrainer] = {}
-        self.progress = Progress(len(self.titles), (*self.linear, *self._towers))
-        self._kept: list[Rows] = []
-        self._rows = self._learned = 0
+        first = LinearTrainer(schema, titles, artworks=artworks, half_life=half_life, slots=slots)
+        made = Candidates(first, *_candidates(first.titles, towers=towers))
+        if tower is not None:
+            if not towers:
+                raise DataError("a tower was given, and towers=False: leave one of them out")
+            made.stand_on(tower)
+        super().__init__(made, seed=seed, memory=memory, towers=towers, given=tower is not None)
 
     def fit(self, batch: Batch | Log) -> AutoTrainer:
         """Forgets everything and learns from this batch. Returns itself."""
         rows = self._read(batch)
-        self._reset()
-        return self._learn(rows)
+        fresh = LinearTrainer(
+            self.schema,
+            self.titles,
+            artworks=self.artworks,
+            half_life=self.half_life,
+            slots=self.slots,
+        )
+        made = Candidates(fresh, self.candidates.l2, self.candidates.tower_l2)
+        if self._given and self.candidates.base is not None:
+            made.stand_on(self.candidates.base.tower)
+        self._begin(made)
+        self._learn(rows)
+        return self
 
     def partial_fit(self, batch: Batch | Log) -> AutoTrainer:
         """Learns from one more batch; changes nothing where it raises DataError. Returns itself."""
-        return self._learn(self._read(batch))
+        self._learn(self._read(batch))
+        return self
+
+    def merge(self, other: AutoTrainer) -> AutoTrainer:
+        """Adds what another trainer of equal settings has learned. Returns itself.
+
+        The sums of candidates and of what was predicted add up: the choice is that of both
+        together. While both are within `memory` the tower is learned anew from the rows of both.
+        Where one is beyond, or was given its tower, this stays and learns the rows that the other
+        kept. Where both are, their towers must be equal. So it is associative, but for rounding,
+        while all rows together are within `memory`, and where all were given one tower. Raises
+        DataError, and then changes nothing.
+        """
+        self._check_merge(other)
+        sources = self.sources | other.sources
+        if other._rows:
+            if self._rows or (self._given and not other._given):
+                self._merge(other)
+            else:
+                self._take(other.extended(other.titles))
+        self.sources = sources
+        return self
+
+    def extended(self, titles: Titles, artworks: Artworks | None = None) -> AutoTrainer:
+        """A trainer that knows these titles and artworks too, and has learned as much.
+
+        As LinearTrainer.extended. Where titles then have POOLED artworks and had not, candidates
+        are others, and what the former predicted is forgotten.
+        """
+        together = self.candidates.first.together(titles)
+        l2, tower_l2 = self.candidates.l2, self.candidates.tower_l2
+        if _pooled(self.titles) != _pooled(together):
+            l2, tower_l2 = _candidates(together, towers=self.with_towers)
+        made = AutoTrainer(
+            self.schema, together, seed=self.seed, memory=self.memory, towers=self.with_towers
+        )
+        made._given = self._given
+        made._begin(self.candidates.extended(titles, artworks, l2, tower_l2))
+        made._rows, made._learned, made._boundary = self._rows, self._learned, self._boundary
+        number = {title: i for i, title in enumerate(made.titles)}
+        where = np.array([number[title] for title in self.titles], dtype=np.int64)
+        if made.progress.candidates == self.progress.candidates:
+            made.progress = self.progress.placed(len(made.titles), where)
+        made._kept = self._kept.placed(made.rows_of(self.titles))
+        if made._rows and made.candidates.snapshot is None and self.candidates.snapshot is not None:
+            made._pass()
+        return made
 
     @property
     def scores(self) -> dict[str, float]:
@@ -113,82 +169,97 @@ class AutoTrainer:
         left = (1 - max(scores.values())) * (1 + _TIE)
         return next(name for name, score in scores.items() if 1 - score <= left)
 
+    @property
+    def chosen(self) -> LinearTrainer | NeuralLinearTrainer:
+        """The trainer of the candidate chosen."""
+        choice = self.choice
+        return self.linear[choice] if choice in self.linear else self.towers[choice]
+
     def to_model(
         self,
         name: str,
         sequence: int,
         explorer: Explorer | None = None,
         meta: Mapping[str, str] | None = None,
+        titles: Titles | None = None,
     ) -> PolicyModel:
-        """The chosen candidate's model. None explorer: Thompson(0.3). Raises ModelError."""
+        """The chosen candidate's model. None explorer: Thompson(0.3). Raises ModelError.
+
+        titles: those of the model, as LinearTrainer has it.
+        """
         choice = self.choice
         chosen = self.linear[choice] if choice in self.linear else self.towers[choice]
         noise = chosen.noise()
         error = max(self.progress.errors()[choice], noise)
         scale = SCALE * math.sqrt(error / noise) if noise > 0 else SCALE
-        return chosen.to_model(name, sequence, explorer or Thompson(min(scale, 100.0)), meta)
+        return chosen.to_model(
+            name, sequence, explorer or Thompson(min(scale, 100.0)), meta, titles
+        )
 
-    def best_fixed(self) -> dict[str, str]:
-        """Per title the artwork of the best mean reward (0 for one never shown): no context."""
-        return self.linear["linear"].best_fixed()
+    def noise(self) -> float:
+        """σ² as the chosen candidate has it."""
+        return self.chosen.noise()
+
+    def save_state(self, path: str | os.PathLike[str]) -> None:
+        """Writes all that was learned to one Parquet file (`trainers.auto_state`). OSError."""
+        saved = auto_state.Saved(
+            candidates=self.candidates,
+            progress=self.progress,
+            kept=self._kept,
+            counted=(self._rows, self._learned, self._boundary),
+            seed=self.seed,
+            memory=self.memory,
+            towers=self.with_towers,
+            given=self._given,
+        )
+        auto_state.save(path, saved)
+
+    @classmethod
+    def load_state(cls, path: str | os.PathLike[str]) -> AutoTrainer:
+        """The trainer that `save_state` wrote, equal to the bit; it goes on as if never stopped.
+
+        Its candidates are those that it began with. Raises DataError, OSError.
+        """
+        saved = auto_state.load(path)
+        first = saved.candidates.first
+        made = cls(
+            first.schema, first.titles, seed=saved.seed, memory=saved.memory, towers=saved.towers
+        )
+        made._given = saved.given
+        made._begin(saved.candidates)
+        made._rows, made._learned, made._boundary = saved.counted
+        made.progress, made._kept = saved.progress, saved.kept
+        return made
 
     def _read(self, batch: Batch | Log) -> Rows:
-        return read_rows(batch, self.schema, self.titles)
+        needs = ["time"] if self.half_life else []
+        needs += ["slot_row", "slot_column"] if self.slots else []
+        return read_rows(batch, self.schema, self.titles, needs=needs)
 
-    def _learn(self, rows: Rows) -> AutoTrainer:
-        time = rows.more.get("time")
-        if time is not None:
-            rows = rows.take(np.argsort(time, kind="stable"))
-        first = 0
-        while first < len(rows):
-            size = max(self._rows, _SMALLEST)
-            part = rows.take(slice(first, first + size))
-            self._validate(part)
-            self._add(part)
-            first += size
-        return self
+    def _check_merge(self, other: AutoTrainer) -> None:
+        """Raises DataError where another cannot be merged."""
+        names = ("schema", "titles", "seed", "memory", "with_towers", "artworks", "half_life")
+        for what in (*names, "slots"):
+            if getattr(self, what) != getattr(other, what):
+                said = "towers" if what == "with_towers" else what
+                raise DataError(f"trainers of different {said} cannot be merged")
+        if [*self.titles] != [*other.titles]:
+            raise DataError("trainers whose titles stand in another order cannot be merged")
+        mine, theirs = self.candidates, other.candidates
+        if (mine.l2, mine.tower_l2) != (theirs.l2, theirs.tower_l2):
+            raise DataError("trainers of different candidates cannot be merged: begin both anew")
+        if twice := sorted(self.sources.keys() & other.sources.keys()):
+            raise DataError(f"both trainers have learned from {twice[0]!r}: not merged")
+        self._check_towers(other)
 
-    def _validate(self, rows: Rows) -> None:
-        """Lets all candidates predict rows that none has learned."""
-        rows = rows.take(rows.new)
-        if not self._rows or not len(rows):
-            return
-        predicted = {
-            name: (rows.vectors * trainer.solve()[rows.row]).sum(axis=1).astype(np.float64)
-            for name, trainer in self.linear.items()
-        }
-        for name, tower in self.towers.items():
-            predicted[name] = tower.predict(rows.vectors, rows.row)
-        chance = rows.more.get("propensity", np.ones(len(rows)))
-        title = self._title[rows.row]
-        self.progress.add(title, rows.reward, predicted, rows.weight, chance)
 
-    def _add(self, rows: Rows) -> None:
-        """Lets all candidates learn rows."""
-        for linear in self.linear.values():
-            linear.partial_fit(self._names.batch(rows))
-        self._rows += len(rows)
-        if not self._towers:
-            return
-        if self._rows <= self.memory:
-            self._kept.append(rows)
-        if self._rows <= self.memory and self._rows >= _GROWTH * self._learned:
-            self._learned = self._rows
-            self._found(self._names.batch(joined(self._kept)))
-        else:
-            for trainer in self.towers.values():
-                trainer.partial_fit(self._names.batch(rows))
-        if self._rows > self.memory:
-            self._kept.clear()
+def _pooled(titles: Titles) -> bool:
+    """Whether artworks are so many that λ and a prior are found from all of them."""
+    return sum(map(len, titles.values())) >= POOLED
 
-    def _found(self, batch: dict[str, object]) -> None:
-        """A new tower from all rows so far, and what stands on it."""
-        tower: RandomTower | Sequence[Layer] = RandomTower(k=self._k(), seed=self.seed)
-        for name, l2 in self._towers.items():
-            made = NeuralLinearTrainer(self.schema, self.titles, tower=tower, l2=l2)
-            self.towers[name] = made.fit(batch)
-            tower = made.tower  # the others stand on the same
 
-    def _k(self) -> int:
-        """Outputs of a tower: fewer where artworks are many, for time and memory."""
-        return int(np.clip((_WORK / len(self._title)) ** (1 / 3), 32, 128))
+def _candidates(titles: Titles, *, towers: bool) -> tuple[dict[str, L2], dict[str, L2]]:
+    """Names and λ of candidates, without and with a tower."""
+    if _pooled(titles):
+        return POOLED_LINEAR, POOLED_TOWERS if towers else {}
+    return LINEAR, TOWERS if towers else {}

@@ -48,6 +48,10 @@ class Learned:
     def _now(self) -> Sums:
         return self._clock.now(self._sums)
 
+    def shared(self) -> tuple[Sums, Clock]:
+        """The very sums and their clock, for who keeps them on disk."""
+        return self._sums, self._clock
+
     @property
     def A(self) -> Floats:  # noqa: N802 - as the papers call it
         """Σ ω·u·uᵀ of every artwork: float64 [R, k, k]; unpacked, for inspection."""
@@ -86,6 +90,14 @@ class Learned:
     def rows_of(self, titles: Mapping[str, Sequence[str]]) -> Ints:
         """The rows of these titles' artworks, in this order: [artworks]. Raises KeyError."""
         return np.array([self._row[pair] for pair in row_index(titles)], dtype=np.int64)
+
+    def together(self, titles: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+        """The trainer's titles and artworks, and after them what these have besides."""
+        found = {title: list(row) for title, row in self.titles.items()}
+        for title, row in check_titles(titles).items():
+            old = found.setdefault(title, [])
+            old += [artwork for artwork in row if artwork not in set(old)]
+        return found
 
     def best_fixed(self) -> dict[str, str]:
         """Per title the artwork of the best mean reward (0 for one never shown): no context."""

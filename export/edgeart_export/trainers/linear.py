@@ -132,16 +132,19 @@ class LinearTrainer(Learned):
         self._solved = None
         return self
 
+    def beside(self, other: LinearTrainer) -> None:
+        """Stands on the very sums of another trainer, of equal settings but l2.
+
+        Only the other may learn, and this must be called again whenever it has.
+        """
+        self._sums, self._clock, self._solved = other._sums, other._clock, None
+
     def extended(self, titles: Titles, artworks: Artworks | None = None) -> LinearTrainer:
         """A trainer that knows these titles and artworks too, and has learned as much.
 
         What it had keeps its place, also what `titles` no longer has: it still tells of others.
         artworks: what is known of the new ones; needs a trainer with artwork features.
         """
-        together = {title: list(row) for title, row in self.titles.items()}
-        for title, row in check_titles(titles).items():
-            old = together.setdefault(title, [])
-            old += [artwork for artwork in row if artwork not in set(old)]
         known = self.artworks
         if artworks is not None:
             if known is None:
@@ -149,7 +152,7 @@ class LinearTrainer(Learned):
             known = known.more(artworks)
         made = LinearTrainer(
             self.schema,
-            together,
+            self.together(titles),
             l2=self.l2,
             artworks=known,
             half_life=self.half_life,
@@ -240,7 +243,12 @@ class LinearTrainer(Learned):
 
     def save_state(self, path: str | os.PathLike[str]) -> None:
         """Writes all that was learned to one Parquet file (`trainers.state`). Raises OSError."""
-        settings = {
+        known = {} if self.artworks is None else self.artworks.rows
+        state.save(path, self.settings(), self.titles, self._sums, known)
+
+    def settings(self) -> dict[str, object]:
+        """All of the trainer but titles, sums and artworks' features, as JSON."""
+        return {
             "kind": "linear",
             "schema": self.schema.to_json(),
             "l2": self.l2,
@@ -254,8 +262,6 @@ class LinearTrainer(Learned):
             "moment": self._clock.moment,
             "latest": self._clock.latest,
         }
-        known = {} if self.artworks is None else self.artworks.rows
-        state.save(path, settings, self.titles, self._sums, known)
 
     @classmethod
     def load_state(cls, path: str | os.PathLike[str]) -> LinearTrainer:
@@ -264,9 +270,14 @@ class LinearTrainer(Learned):
         Of artwork features those of the trainer's own artworks are there again.
         """
         saved = state.load(path)
+        if saved.kind != "linear":
+            raise DataError(f"{path}: the state of a {saved.kind!r} trainer, not linear")
+        return cls.restored(path, saved)
+
+    @classmethod
+    def restored(cls, path: str | os.PathLike[str], saved: state.State) -> LinearTrainer:
+        """The trainer of these settings and sums; path: for errors. Raises DataError."""
         s = saved.settings
-        if s.get("kind") != "linear":
-            raise DataError(f"{path}: the state of a {s.get('kind')!r} trainer, not linear")
         try:
             life = s["half_life_ms"]
             known = s["artworks"]

@@ -19,13 +19,15 @@ from ..schema import FeatureSchema, Vector
 from . import neural_state
 from .batch import Batch
 from .constant import with_constant
+from .features import ArtworkFeatures
 from .gradient import GradientTower
-from .linear import L2, LinearTrainer
+from .linear import L2, Artworks, LinearTrainer
 from .neural_state import Saved
 from .random_tower import RandomTower
 from .rows import Names, Rows, read_rows
 
 Floats = npt.NDArray[np.float64]
+Titles = Mapping[str, Sequence[str]]
 
 
 class NeuralLinearTrainer:
@@ -39,7 +41,7 @@ class NeuralLinearTrainer:
       somebody else's, see `from_onnx` and `from_torch`; an output that is always 1, the heads'
       intercept, is added where the last is none.
     l2: λ of the heads, a number or `auto`; None: 30 for a GradientTower, 0.1 for any other.
-    half_life, slots: as LinearTrainer has them.
+    artworks, half_life, slots: as LinearTrainer has them; the prior is one of the tower's outputs.
 
     `fit` or the first `partial_fit` learns the tower, unless layers were given. From then on
     partial_fit leaves it as it is, and what LinearTrainer promises holds: any split of the rows
@@ -51,10 +53,11 @@ class NeuralLinearTrainer:
     def __init__(
         self,
         schema: FeatureSchema,
-        titles: Mapping[str, Sequence[str]],
+        titles: Titles,
         *,
         tower: GradientTower | RandomTower | Sequence[Layer] | None = None,
         l2: L2 | None = None,
+        artworks: Artworks | None = None,
         half_life: timedelta | None = None,
         slots: tuple[int, int] | None = None,
     ) -> None:
@@ -68,6 +71,11 @@ class NeuralLinearTrainer:
             self._given = with_constant(check_tower(tower, schema.width))
         usual = RandomTower.l2 if self._learner is None else self._learner.l2
         self.l2: L2 = usual if l2 is None else l2
+        self.artworks = (
+            artworks
+            if artworks is None or isinstance(artworks, ArtworkFeatures)
+            else ArtworkFeatures(artworks)
+        )
         self.half_life, self.slots = half_life, slots
         self._names = Names(self.titles)
         self._reset()
@@ -76,7 +84,12 @@ class NeuralLinearTrainer:
         inputs = tower[-1].outputs - 1 if tower else 0
         inner = FeatureSchema([Vector("u", inputs)] if inputs else [])
         return LinearTrainer(
-            inner, self.titles, l2=self.l2, half_life=self.half_life, slots=self.slots
+            inner,
+            self.titles,
+            l2=self.l2,
+            artworks=self.artworks,
+            half_life=self.half_life,
+            slots=self.slots,
         )
 
     def _reset(self) -> None:
@@ -127,11 +140,47 @@ class NeuralLinearTrainer:
         self.heads.merge(other.heads)
         return self
 
+    def extended(self, titles: Titles, artworks: Artworks | None = None) -> NeuralLinearTrainer:
+        """A trainer that knows these titles and artworks too: see LinearTrainer.
+
+        What is new has, of a network's output layer, the mean of its title's rows, or of all.
+        """
+        heads = self.heads.extended(titles, artworks)
+        made = NeuralLinearTrainer(
+            self.schema,
+            heads.titles,
+            tower=self._given or self._learner,
+            l2=self.l2,
+            artworks=heads.artworks,
+            half_life=self.half_life,
+            slots=self.slots,
+        )
+        old = dict(zip(row_index(self.titles), self.prior, strict=True))
+        usual = self.prior.mean(axis=0)
+        prior = []
+        for title, row in heads.titles.items():
+            own = [old[title, artwork] for artwork in row if (title, artwork) in old]
+            mean = np.mean(own, axis=0) if own else usual
+            prior += [old.get((title, artwork), mean) for artwork in row]
+        made._set(self.tower, np.array(prior))
+        made.heads = heads
+        return made
+
+    def beside(self, other: NeuralLinearTrainer) -> None:
+        """Has the tower and the very sums of another: see LinearTrainer.beside."""
+        if self.tower is not other.tower:
+            self._set(other.tower, other.prior)
+        self.heads.beside(other.heads)
+
+    def outputs(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The tower's outputs u, [n, k], for encoded contexts, rounded as the heads learn them."""
+        return forward(self.tower, vectors.astype(np.float64)).astype(np.float32)
+
     def predict(self, vectors: npt.NDArray[np.float32], row: npt.NDArray[np.int64]) -> Floats:
         """Expected rewards of artworks `row` [n] for encoded contexts [n, width]: float64 [n]."""
         if not self.tower:
             return np.zeros(len(row))
-        return np.asarray((self._u(vectors) * self.solve()[row]).sum(axis=1))
+        return np.asarray((self.outputs(vectors) * self.solve()[row]).sum(axis=1))
 
     def solve(self) -> Floats:
         """The weights of the heads: float64 [R, k]."""
@@ -147,16 +196,22 @@ class NeuralLinearTrainer:
         sequence: int,
         explorer: Explorer | None = None,
         meta: Mapping[str, str] | None = None,
+        titles: Titles | None = None,
     ) -> PolicyModel:
         """The model learned so far, with variance σ² / diag(A + λI) of u. None: Thompson().
 
-        Without a tower, before anything was learned, it has none and scores all artworks alike.
-        Raises ModelError where it cannot be a policy.
+        titles: those of the model, as LinearTrainer has it. Without a tower, before anything was
+        learned, it has none and scores all artworks alike. Raises ModelError where it cannot be a
+        policy.
         """
-        heads = self.heads.to_model(name, sequence, Thompson())
+        titles = self.titles if titles is None else check_titles(titles)
+        known = row_index(titles).keys() <= row_index(self.titles).keys()
+        trainer = self if known else self.extended(titles)
+        heads = trainer.heads.to_model(name, sequence, Thompson(), titles=titles)
         if heads.variance is None:
             raise ModelError("the heads know no variances")
-        weights, variance = self.solve(), heads.variance.astype(np.float64)
+        weights = trainer.solve()[trainer.heads.rows_of(titles)]
+        variance = heads.variance.astype(np.float64)
         tower = self.tower
         if not tower:
             # The heads see the intercept alone, of which they have learned nothing.
@@ -165,7 +220,7 @@ class NeuralLinearTrainer:
         elif tower[-1].activation != "tanh":
             # Outputs of one size, because i8 rows share one step over all of u. By powers of two,
             # which round nothing: scores and variances stay the same.
-            size = _sizes(self.heads)
+            size = self.sizes
             last, scale = tower[-1], (1 / size).astype(np.float32)
             scaled = Layer(last.weights * scale, last.bias * scale, last.activation, last.rows)
             tower = (*tower[:-1], scaled)
@@ -174,7 +229,7 @@ class NeuralLinearTrainer:
             name=name,
             sequence=sequence,
             schema=self.schema,
-            titles=self.titles,
+            titles=titles,
             weights=weights.astype(np.float32),
             bias=heads.bias,
             variance=variance.astype(np.float32),
@@ -182,6 +237,18 @@ class NeuralLinearTrainer:
             explorer=Thompson() if explorer is None else explorer,
             meta=meta or {},
         )
+
+    @property
+    def sizes(self) -> Floats:
+        """What a model divides the tower's outputs by, and multiplies weights with: [k].
+
+        The power of two nearest to the root mean square of each; 1 for those of a tanh.
+        """
+        total, solved = float(self.heads.counts.sum()), self.heads.solved[0]
+        if not total > 0 or not self.tower or self.tower[-1].activation == "tanh":
+            return np.ones(len(solved.l2))
+        squares = np.maximum((solved.precision - solved.l2).sum(axis=0), 0) / total
+        return np.asarray(np.exp2(np.round(0.5 * np.log2(np.clip(squares, 2.0**-24, 2.0**24)))))
 
     def save_state(self, path: str | os.PathLike[str]) -> None:
         """Writes tower and heads to one Parquet file (`trainers.neural_state`). Raises OSError."""
@@ -200,6 +267,7 @@ class NeuralLinearTrainer:
             heads.titles,
             tower=saved.tower if saved.learner is None else saved.learner,
             l2=heads.l2,
+            artworks=heads.artworks,
             half_life=heads.half_life,
             slots=heads.slots,
         )
@@ -224,24 +292,11 @@ class NeuralLinearTrainer:
                 raise DataError("a tower cannot be learned from corrections alone: give one")
             self._set(*self._learner.learn(self.schema, usable, len(self.prior), start))
         if len(rows):
-            u = self._u(rows.vectors)
+            u = self.outputs(rows.vectors)
             # The heads learn what the network's own output layer leaves: a ridge about it.
             expected = (u * self.prior[rows.row]).sum(axis=1)
             self.heads.partial_fit(self._names.batch(rows, u, expected))
         return self
-
-    def _u(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The tower's outputs, [n, k], rounded to what the heads' sums are made of."""
-        return forward(self.tower, vectors.astype(np.float64)).astype(np.float32)
-
-
-def _sizes(heads: LinearTrainer) -> Floats:
-    """The power of two nearest to the root mean square of each output of the tower: [k]."""
-    total, solved = float(heads.counts.sum()), heads.solved[0]
-    if not total > 0:
-        return np.ones(len(solved.l2))
-    squares = np.maximum((solved.precision - solved.l2).sum(axis=0), 0) / total
-    return np.asarray(np.exp2(np.round(0.5 * np.log2(np.clip(squares, 2.0**-24, 2.0**24)))))
 
 
 def same_tower(one: Sequence[Layer], two: Sequence[Layer]) -> bool:

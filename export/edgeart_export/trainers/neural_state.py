@@ -53,7 +53,7 @@ def save(path: str | os.PathLike[str], heads: LinearTrainer, saved: Saved) -> No
     described = {
         "format": FORMAT,
         "schema": saved.schema.to_json(),
-        "layers": [_layer(layer) for layer in saved.tower],
+        "layers": [layer_json(layer) for layer in saved.tower],
         "prior": _packed(saved.prior.astype("<f8")),
         "learner": _learner(saved.learner),
     }
@@ -86,7 +86,7 @@ def load(path: str | os.PathLike[str]) -> tuple[LinearTrainer, Saved]:
         if found["format"] != FORMAT:
             raise DataError(f"{path}: a tower of another format than {FORMAT}; train anew")
         schema = FeatureSchema.from_json(found["schema"])
-        tower = check_tower([_unpacked_layer(entry) for entry in found["layers"]], schema.width)
+        tower = check_tower([layer_of(entry) for entry in found["layers"]], schema.width)
         prior = _unpacked(found["prior"], "<f8").reshape(-1, heads.schema.width)
         learner = _known(found["learner"])
     except (KeyError, TypeError, ValueError) as error:
@@ -107,7 +107,8 @@ def _unpacked(text: str, kind: str) -> npt.NDArray[Any]:
     return np.array(array)
 
 
-def _layer(layer: Layer) -> dict[str, object]:
+def layer_json(layer: Layer) -> dict[str, object]:
+    """A layer as JSON, exact to the bit."""
     return {
         "outputs": layer.outputs,
         "activation": layer.activation,
@@ -117,7 +118,8 @@ def _layer(layer: Layer) -> dict[str, object]:
     }
 
 
-def _unpacked_layer(described: Mapping[str, Any]) -> Layer:
+def layer_of(described: Mapping[str, Any]) -> Layer:
+    """The layer that `layer_json` described. Raises KeyError, TypeError, ValueError."""
     weights = _unpacked(described["weights"], "<f4").reshape(-1, described["outputs"])
     return Layer(
         weights, _unpacked(described["bias"], "<f4"), described["activation"], described["rows"]

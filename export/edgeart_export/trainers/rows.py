@@ -52,6 +52,17 @@ class Rows:
             {name: column[which] for name, column in self.more.items()},
         )
 
+    def ordered(self) -> Rows:
+        """The same rows by artwork, and among those by their bytes: in whatever order they came,
+        they stand in this one.
+        """
+        numbers = [self.reward, self.weight, *(self.more[name] for name in sorted(self.more))]
+        columns = [self.row[:, None].astype(">i8"), self.vectors, *(c[:, None] for c in numbers)]
+        bytes_ = [np.ascontiguousarray(column).view(np.uint8) for column in columns]
+        packed = np.ascontiguousarray(np.concatenate(bytes_, axis=1))
+        keys = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
+        return self.take(np.argsort(keys, kind="stable"))
+
     @property
     def new(self) -> npt.NDArray[np.bool_]:
         """Which rows are exposures of their own, and do not correct one: bool [n]."""

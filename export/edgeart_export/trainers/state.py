@@ -3,8 +3,9 @@
 
 Columns: title, artwork (strings), count, reward (double), sums (list of doubles, the upper triangle
 of `Sums`, row after row), features (list of doubles; null where nothing is known of the artwork).
-The file's metadata has the key `edgeart.trainer`: JSON with `format` (1) and the trainer's
-settings. Rows stand in the order of the titles and of each title's artworks.
+The file's metadata has the key `edgeart.trainer`: JSON with `format` (1), the trainer's `kind` and
+its other settings. Rows stand in the order of the titles and of each title's artworks. Columns that
+a kind has besides (`trainers.auto_state`) follow.
 """
 
 from __future__ import annotations
@@ -35,11 +36,17 @@ def save(
     titles: Mapping[str, Sequence[str]],
     sums: Sums,
     features: Mapping[tuple[str, str], Floats],
+    more: pa.Table | None = None,
 ) -> None:
-    """Writes a file that appears whole or not at all. Raises OSError."""
+    """Writes a file that appears whole or not at all. Raises OSError.
+
+    more: further columns, a row an artwork.
+    """
     target = Path(path)
     described = {"format": FORMAT, "width": sums.width, "extras": sums.extras, **settings}
     schema = _schema(sums.values.shape[1]).with_metadata({_KEY: json.dumps(described).encode()})
+    for column in () if more is None else more.schema:
+        schema = schema.append(column)
     pairs = [(title, artwork) for title, artworks in titles.items() for artwork in artworks]
     half = target.with_name(f".{target.name}.{os.getpid()}")
     try:
@@ -58,6 +65,9 @@ def save(
                     "sums": pa.FixedSizeListArray.from_arrays(flat, sums.values.shape[1]),
                     "features": pa.array(known, pa.list_(pa.float64())),
                 }
+                if more is not None:
+                    part = more.slice(first, _ROWS)
+                    columns |= dict(zip(part.schema.names, part.columns, strict=True))
                 writer.write_table(pa.table(columns, schema=schema))
         with half.open("rb") as written:
             os.fsync(written.fileno())
@@ -69,37 +79,58 @@ def save(
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """What a file held. features: (title, artwork) → its vector, of those that have one."""
+    """What a file held. features: (title, artwork) → its vector, of those that have one.
+
+    more: the columns besides.
+    """
 
     settings: dict[str, Any]
     titles: dict[str, list[str]]
     sums: Sums
     features: dict[tuple[str, str], Floats]
+    more: pa.Table
+
+    @property
+    def kind(self) -> str:
+        """Of trainer: `linear`, `auto`."""
+        return str(self.settings.get("kind"))
+
+
+def kind(path: str | os.PathLike[str]) -> str:
+    """The kind of trainer that wrote a state. Raises DataError that names the file, OSError."""
+    with _opened(path) as file:
+        return str(_described(path, file).get("kind"))
+
+
+def _opened(path: str | os.PathLike[str]) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path)
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{path}: no state of a trainer: {error}") from None
 
 
 def load(path: str | os.PathLike[str]) -> State:
     """What `save` wrote. Raises DataError that names the file, OSError."""
-    try:
-        file = pq.ParquetFile(path)
-    except pa.ArrowInvalid as error:
-        raise DataError(f"{path}: no state of a trainer: {error}") from None
-    with file:
+    with _opened(path) as file:
         described = _described(path, file)
         sums = Sums(file.metadata.num_rows, described["width"], described["extras"])
-        if not file.schema_arrow.equals(_schema(sums.values.shape[1])):
+        usual, names = _schema(sums.values.shape[1]), file.schema_arrow.names
+        further = names[len(usual) :]
+        if not pa.schema([*file.schema_arrow][: len(usual)]).equals(usual) or (
+            further and described.get("kind") == "linear"
+        ):
             raise DataError(f"{path}: the columns are not those of a state of format {FORMAT}")
         titles: dict[str, list[str]] = {}
         features: dict[tuple[str, str], Floats] = {}
         last, first = None, 0
-        for batch in file.iter_batches(_ROWS):
+        for batch in file.iter_batches(_ROWS, columns=usual.names):
             some = slice(first, first + len(batch))
             first += len(batch)
             sums.counts[some] = batch.column("count").to_numpy()
             sums.rewards[some] = batch.column("reward").to_numpy()
             flat = batch.column("sums").flatten().to_numpy()
             sums.values[some] = flat.reshape(len(batch), -1)
-            names = ("title", "artwork", "features")
-            columns = [batch.column(name).to_pylist() for name in names]
+            columns = [batch.column(n).to_pylist() for n in ("title", "artwork", "features")]
             for title, artwork, known in zip(*columns, strict=True):
                 if known is not None:
                     features[title, artwork] = np.array(known)
@@ -107,10 +138,11 @@ def load(path: str | os.PathLike[str]) -> State:
                     raise DataError(f"{path}: the artworks of title {title!r} stand apart")
                 titles.setdefault(title, []).append(artwork)
                 last = title
+        more = file.read(further)
     for name, array in (("counts", sums.counts), ("rewards", sums.rewards), ("sums", sums.values)):
         if not np.isfinite(array).all():
             raise DataError(f"{path}: {name} are not all finite; train anew")
-    return State(described, titles, sums, features)
+    return State(described, titles, sums, features, more)
 
 
 def _described(path: object, file: pq.ParquetFile) -> dict[str, Any]:

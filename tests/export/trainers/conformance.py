@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -38,10 +38,16 @@ Table = dict[str, Any]
 Bad = Callable[[Table], None]
 
 
-def rows(count: int, seed: int = 5, *, but: tuple[str, str] = ("eight", "crowd")) -> Table:
+def rows(
+    count: int,
+    seed: int = 5,
+    *,
+    titles: Mapping[str, Sequence[str]] = TITLES,
+    but: tuple[str, str] = ("eight", "crowd"),
+) -> Table:
     """A batch of `count` exposures; none is of the artwork `but`."""
     rng = np.random.default_rng(seed)
-    pairs = [(t, a) for t, artworks in TITLES.items() for a in artworks if (t, a) != but]
+    pairs = [(t, a) for t, artworks in titles.items() for a in artworks if (t, a) != but]
     picked = [pairs[i] for i in rng.integers(0, len(pairs), count).tolist()]
     contexts = [
         {
@@ -108,8 +114,13 @@ class TrainerConformance:
     trainer: a new one for SCHEMA and TITLES, untrained; settings are keyword arguments, of which
     `half_life` is asked for where `decays`. ready: one on which partial_fit can begin; override it
     where something has to be learned or given first (a tower), the same each time. rtol, atol: how
-    close two trainers must be that learned the same; `numbers` is what is compared.
+    close two trainers must be that learned the same; `numbers` is what is compared, and of these
+    `sums` where order or number of rows may tell in others. titles: with ("eight", "crowd"), which
+    is never shown. times: batches are so many times as large.
     """
+
+    titles: Mapping[str, Sequence[str]] = TITLES
+    times = 1
 
     decays = True
     saves = True
@@ -137,8 +148,28 @@ class TrainerConformance:
         found = {"weights": model.weights, "bias": model.bias}
         return found if model.variance is None else {**found, "variance": model.variance}
 
+    def sums(self, trainer: Any) -> dict[str, npt.NDArray[Any]]:
+        """What is added up, so that order and number of rows do not matter: all of it."""
+        return self.numbers(trainer)
+
+    def rows(self, count: int, seed: int = 5) -> Table:
+        """A batch of `count` times `times` exposures."""
+        return rows(count * self.times, seed, titles=self.titles)
+
+    def cut(self, batch: Table, first: int, last: int) -> Table:
+        """The rows from `first` times `times` on, before `last` times `times`."""
+        return part(batch, slice(first * self.times, last * self.times))
+
     def same(self, one: Any, other: Any) -> None:
-        left, right = self.numbers(one), self.numbers(other)
+        self._equal(self.numbers(one), self.numbers(other))
+
+    def add_up(self, one: Any, other: Any) -> None:
+        """Their sums are the same."""
+        self._equal(self.sums(one), self.sums(other))
+
+    def _equal(
+        self, left: Mapping[str, npt.NDArray[Any]], right: Mapping[str, npt.NDArray[Any]]
+    ) -> None:
         assert left.keys() == right.keys()
         for name, array in left.items():
             np.testing.assert_allclose(
@@ -153,29 +184,30 @@ class TrainerConformance:
 
     @pytest.mark.parametrize("cuts", [(1,), (40,), (10, 11, 70), (0, 80)])
     def test_any_split_of_partial_fit_learns_the_same(self, cuts: tuple[int, ...]) -> None:
-        batch = rows(80)
+        batch = self.rows(80)
         whole, parts = self.ready().partial_fit(batch), self.ready()
         for first, last in zip((0, *cuts), (*cuts, 80), strict=True):
-            assert parts.partial_fit(part(batch, slice(first, last))) is parts
+            assert parts.partial_fit(self.cut(batch, first, last)) is parts
         self.same(whole, parts)
 
     def test_fit_is_partial_fit_of_an_untrained_trainer(self) -> None:
         if not self.fit_is_partial_fit:
             pytest.skip("this trainer's fit learns more than its partial_fit")
-        self.same(self.trainer().fit(rows(80)), self.ready().partial_fit(rows(80)))
+        self.same(self.trainer().fit(self.rows(80)), self.ready().partial_fit(self.rows(80)))
 
     def test_fit_forgets_and_partial_fit_does_not(self) -> None:
-        once = self.trainer().fit(rows(80))
-        self.same(once, self.trainer().fit(rows(40, seed=9)).fit(rows(80)))
-        self.differ(once, self.trainer().fit(rows(80)).partial_fit(rows(40, seed=9)))
+        once = self.trainer().fit(self.rows(80))
+        self.same(once, self.trainer().fit(self.rows(40, seed=9)).fit(self.rows(80)))
+        self.differ(once, self.trainer().fit(self.rows(80)).partial_fit(self.rows(40, seed=9)))
 
     def test_the_order_of_rows_does_not_matter(self) -> None:
-        batch, order = rows(80), np.random.default_rng(2).permutation(80)
+        batch = self.rows(80)
+        order = np.random.default_rng(2).permutation(80 * self.times)
         self.same(self.ready().partial_fit(batch), self.ready().partial_fit(part(batch, order)))
 
     def test_merging_parts_learns_the_same_in_any_order(self) -> None:
-        batch = rows(90)
-        pieces = [part(batch, slice(i, i + 30)) for i in (0, 30, 60)]
+        batch = self.rows(90)
+        pieces = [self.cut(batch, i, i + 30) for i in (0, 30, 60)]
         whole = self.ready().partial_fit(batch)
 
         def learned(which: int) -> Any:
@@ -185,46 +217,49 @@ class TrainerConformance:
         right = learned(0).merge(learned(1).merge(learned(2)))
         turned = learned(2).merge(learned(0)).merge(learned(1))
         for merged in (left, right, turned):
-            self.same(whole, merged)
+            self.add_up(whole, merged)
+            self.same(left, merged)
 
     def test_merging_what_learned_nothing_changes_nothing(self) -> None:
-        whole = self.ready().partial_fit(rows(40))
-        self.same(whole, self.ready().partial_fit(rows(40)).merge(self.ready()))
-        self.same(whole, self.ready().merge(self.ready().partial_fit(rows(40))))
+        whole = self.ready().partial_fit(self.rows(40))
+        self.same(whole, self.ready().partial_fit(self.rows(40)).merge(self.ready()))
+        self.same(whole, self.ready().merge(self.ready().partial_fit(self.rows(40))))
 
     def test_merging_leaves_the_other_as_it_was(self) -> None:
-        other = self.ready().partial_fit(rows(40))
-        self.ready().partial_fit(rows(30, seed=7)).merge(other)
-        self.same(other, self.ready().partial_fit(rows(40)))
+        other = self.ready().partial_fit(self.rows(40))
+        self.ready().partial_fit(self.rows(30, seed=7)).merge(other)
+        self.same(other, self.ready().partial_fit(self.rows(40)))
 
     # Weights and time.
 
     def test_a_row_of_weight_two_is_the_row_twice(self) -> None:
-        batch = rows(40)
-        batch["weight"] = np.full(40, 2.0)
-        twice = part({**batch, "weight": np.ones(40)}, np.repeat(np.arange(40), 2))
-        self.same(self.ready().partial_fit(batch), self.ready().partial_fit(twice))
+        batch = self.rows(40)
+        count = len(batch["title"])
+        batch["weight"] = np.full(count, 2.0)
+        twice = part({**batch, "weight": np.ones(count)}, np.repeat(np.arange(count), 2))
+        self.add_up(self.ready().partial_fit(batch), self.ready().partial_fit(twice))
 
     def test_a_row_of_weight_nothing_is_absent(self) -> None:
-        batch = rows(60)
-        batch["weight"][20:] = 0.0
-        batch["reward"][20:] = 7.0
-        fewer = part(batch, slice(0, 20))
+        batch = self.rows(60)
+        nothing = np.random.default_rng(3).random(len(batch["title"])) < 0.6
+        batch["weight"][nothing] = 0.0
+        batch["reward"][nothing] = 7.0
+        fewer = part(batch, np.flatnonzero(~nothing))
         self.same(self.ready().partial_fit(batch), self.ready().partial_fit(fewer))
 
     def test_without_weights_every_row_weighs_one(self) -> None:
-        batch = rows(40)
-        batch["weight"] = np.ones(40)
+        batch = self.rows(40)
+        batch["weight"] = np.ones(len(batch["title"]))
         bare = {name: column for name, column in batch.items() if name != "weight"}
         self.same(self.ready().partial_fit(batch), self.ready().partial_fit(bare))
 
     def test_what_is_older_by_a_half_life_weighs_half(self) -> None:
         if not self.decays:
             pytest.skip("this trainer does not forget")
-        batch = rows(80)
+        batch = self.rows(80)
         ages = (batch["time"].max() - batch["time"]) / 86_400_000
         weighted = {**batch, "weight": batch["weight"] * 0.5 ** (ages / 3)}
-        self.same(
+        self.add_up(
             self.ready(half_life=3 * DAY).partial_fit(batch), self.ready().partial_fit(weighted)
         )
 
@@ -234,21 +269,21 @@ class TrainerConformance:
     ) -> None:
         if not self.decays:
             pytest.skip("this trainer does not forget")
-        batch = rows(90)
+        batch = self.rows(90)
         by_time = np.argsort(batch["time"])
-        pieces = [part(batch, by_time[i : i + 30]) for i in (0, 30, 60)]
+        pieces = [self.cut(part(batch, by_time), i, i + 30) for i in (0, 30, 60)]
         whole = self.ready(half_life=DAY / 2).partial_fit(batch)
         fitted, merged = self.ready(half_life=DAY / 2), self.ready(half_life=DAY / 2)
         for i in order:
             fitted.partial_fit(pieces[i])
             merged.merge(self.ready(half_life=DAY / 2).partial_fit(pieces[i]))
-        self.same(whole, fitted)
-        self.same(whole, merged)
+        self.add_up(whole, fitted)
+        self.add_up(whole, merged)
 
     def test_who_forgets_must_be_told_the_time(self) -> None:
         if not self.decays:
             pytest.skip("this trainer does not forget")
-        batch = rows(10)
+        batch = self.rows(10)
         del batch["time"]
         with pytest.raises(DataError, match="no column time"):
             self.ready(half_life=DAY).partial_fit(batch)
@@ -256,15 +291,16 @@ class TrainerConformance:
     # Little or nothing to learn from.
 
     def test_an_empty_batch_changes_nothing(self) -> None:
-        trainer = self.ready().partial_fit(rows(40)).partial_fit(rows(0))
-        self.same(trainer, self.ready().partial_fit(rows(40)))
+        trainer = self.ready().partial_fit(self.rows(40)).partial_fit(self.rows(0))
+        self.same(trainer, self.ready().partial_fit(self.rows(40)))
 
     @pytest.mark.parametrize("count", [0, 1])
     def test_hardly_anything_still_makes_a_policy(self, count: int) -> None:
-        self.decides(self.model(self.ready().partial_fit(rows(count))))
+        few = part(self.rows(1), slice(0, count))
+        self.decides(self.model(self.ready().partial_fit(few)))
 
     def test_an_artwork_without_data_is_as_uncertain_as_any(self) -> None:
-        model = self.model(self.ready().partial_fit(rows(200)))
+        model = self.model(self.ready().partial_fit(self.rows(200)))
         at = model.artworks.index(("eight", "crowd"))
         others = [i for i, (title, _) in enumerate(model.artworks) if title == "eight" and i != at]
         if model.variance is not None:
@@ -277,7 +313,7 @@ class TrainerConformance:
         for rows_ in ("i8", "f32"):
             policy = edgeart.Policy.from_bytes(bundle_bytes(model, rows=rows_))
             context = policy.context({"country": "US", "hour": 3}, seed=1)
-            for title, artworks in TITLES.items():
+            for title, artworks in self.titles.items():
                 shares = policy.propensities(context, title)
                 assert sorted(shares) == sorted(artworks)
                 assert sum(shares.values()) == pytest.approx(1)
@@ -287,22 +323,22 @@ class TrainerConformance:
     @pytest.mark.parametrize("what", REFUSED)
     def test_unusable_numbers_are_refused_by_their_row(self, what: str) -> None:
         change, message = REFUSED[what]
-        trainer, batch = self.ready().partial_fit(rows(40)), rows(10, seed=6)
+        trainer, batch = self.ready().partial_fit(self.rows(40)), self.rows(10, seed=6)
         change(batch)
         with pytest.raises(DataError, match=message):
             trainer.partial_fit(batch)
-        self.same(trainer, self.ready().partial_fit(rows(40)))
+        self.same(trainer, self.ready().partial_fit(self.rows(40)))
 
     def test_an_unknown_artwork_is_named_with_its_row(self) -> None:
-        batch = rows(10)
+        batch = self.rows(10)
         batch["title"][4], batch["artwork"][4] = "seven", "stranger"
-        trainer = self.ready().partial_fit(rows(40))
+        trainer = self.ready().partial_fit(self.rows(40))
         with pytest.raises(DataError, match=r"row 4: title 'seven' with artwork 'stranger'"):
             trainer.partial_fit(batch)
-        self.same(trainer, self.ready().partial_fit(rows(40)))
+        self.same(trainer, self.ready().partial_fit(self.rows(40)))
 
     def test_a_missing_column_is_named(self) -> None:
-        batch = rows(10)
+        batch = self.rows(10)
         del batch["reward"]
         with pytest.raises(DataError, match="no column reward"):
             self.ready().partial_fit(batch)
@@ -312,20 +348,23 @@ class TrainerConformance:
     def test_a_state_comes_back_equal_and_learns_on(self, tmp_path: Path) -> None:
         if not self.saves:
             pytest.skip("this trainer keeps no state")
-        trainer = self.ready().partial_fit(rows(40))
+        trainer = self.ready().partial_fit(self.rows(40))
         trainer.save_state(tmp_path / "state.parquet")
         back = self.load(tmp_path / "state.parquet")
         for name, array in self.numbers(trainer).items():
             np.testing.assert_array_equal(array, self.numbers(back)[name], err_msg=name)
-        self.same(trainer.partial_fit(rows(40, seed=8)), back.partial_fit(rows(40, seed=8)))
+        self.same(
+            trainer.partial_fit(self.rows(40, seed=8)), back.partial_fit(self.rows(40, seed=8))
+        )
         assert [file.name for file in tmp_path.iterdir()] == ["state.parquet"]
 
     def test_a_forgetting_state_forgets_on(self, tmp_path: Path) -> None:
         if not (self.saves and self.decays):
             pytest.skip("this trainer keeps no state or does not forget")
-        batch = rows(80)
+        batch = self.rows(80)
         by_time = np.argsort(batch["time"])
-        trainer = self.ready(half_life=DAY).partial_fit(part(batch, by_time[:40]))
+        half = len(by_time) // 2
+        trainer = self.ready(half_life=DAY).partial_fit(part(batch, by_time[:half]))
         trainer.save_state(tmp_path / "state.parquet")
-        back = self.load(tmp_path / "state.parquet").partial_fit(part(batch, by_time[40:]))
+        back = self.load(tmp_path / "state.parquet").partial_fit(part(batch, by_time[half:]))
         self.same(self.ready(half_life=DAY).partial_fit(batch), back)

@@ -94,7 +94,7 @@ def test_a_tower_is_chosen_where_the_truth_is_not_linear() -> None:
 
 
 def test_linear_is_chosen_where_the_truth_is_linear() -> None:
-    trainer = trained(linear=True)
+    trainer = trained(linear=True, parts=8)
     scores = trainer.scores
     assert trainer.choice in auto.LINEAR
     assert scores[trainer.choice] > 0.7

@@ -36,6 +36,14 @@ GIVEN = (
 )
 
 
+FEATURES = {
+    ("seven", "couple"): ["people"],
+    ("seven", "laugh"): ["people", "bright"],
+    ("seven", "night"): ["dark"],
+    ("eight", "duel"): ["dark"],
+}
+
+
 class NeuralConformance(TrainerConformance):
     """What is compared are the heads' sums: the tower is the same."""
 
@@ -61,6 +69,15 @@ class TestGivenWithPrior(TestGiven):
 
     def trainer(self, **settings: Any) -> NeuralLinearTrainer:
         return super().trainer(**{"l2": "auto", **settings})
+
+
+class TestGivenWithFeatures(TestGiven):
+    """The same with a prior that is a function of artwork features, about a fixed λ."""
+
+    rtol, atol = 1e-8, 1e-10
+
+    def trainer(self, **settings: Any) -> NeuralLinearTrainer:
+        return super().trainer(**{"artworks": FEATURES, **settings})
 
 
 class TestRandom(NeuralConformance):
