@@ -31,7 +31,7 @@ def read(path: Path) -> tuple[npt.NDArray[np.float64], list[str]]:
     """Features, float64 [rows, d], and classes. Raises ValueError, OSError."""
     raw = path.read_bytes()
     text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8")
-    rows = []
+    rows: list[list[str]] = []
     for line, row in enumerate(csv.reader(io.StringIO(text), skipinitialspace=True), start=1):
         if not row or row[0].startswith("@"):
             continue
@@ -65,4 +65,5 @@ def _features(column: list[str]) -> npt.NDArray[np.float64]:
     if all(map(_is_number, column)):
         return np.array(column, dtype=np.float64)[:, None]
     values = sorted(set(column))
-    return (np.array(column)[:, None] == np.array(values)).astype(np.float64)
+    indicators: npt.NDArray[np.float64] = (np.array(column)[:, None] == values).astype(np.float64)
+    return indicators

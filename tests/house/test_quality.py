@@ -126,17 +126,17 @@ def test_tuning_finds_the_best_and_never_looks_at_a_scoring_seed(learner: str) -
     assert min(tuning.TUNING_SEEDS) > 100
 
 
-@pytest.mark.parametrize("name", list(sets.SETS))
+@pytest.mark.parametrize("name", [*sets.SETS, *sets.DEVELOPMENT])
 def test_sets_are_the_same_for_a_seed_and_have_something_to_gain(name: str) -> None:
     reason = sets.absent(name)
     if reason:
         pytest.skip(reason)
-    bandit, again = (sets.SETS[name](3, 500) for _ in range(2))
+    bandit, again = (sets.bandit(name, 3, 500) for _ in range(2))
     assert bandit.contexts == again.contexts
     assert (bandit.luck == again.luck).all()
     assert len(bandit) == 500
     assert bandit.best > 2 * bandit.uniform
-    assert sets.SETS[name](4, 500).contexts != bandit.contexts
+    assert sets.bandit(name, 4, 500).contexts != bandit.contexts
 
 
 def test_a_file_of_ones_own_is_a_set(tmp_path: Path) -> None:
