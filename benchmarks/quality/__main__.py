@@ -13,7 +13,7 @@ from rich.console import Console
 
 from . import ours
 from .runs import Kept, Result, Run
-from .sets import SETS, absent
+from .sets import DEVELOPMENT, SETS, absent
 from .table import PEERS, Row, document, row, show, verdict
 from .tuning import SMALL, Tuning
 
@@ -59,7 +59,14 @@ def main() -> int:
         prog="python -m benchmarks.quality", description=(__doc__ or "").splitlines()[0]
     )
     everybody = [*PEERS, *ours.LEARNERS]
-    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument(
+        "--sets",
+        nargs="+",
+        default=list(SETS),
+        metavar="SET",
+        help=f"of {', '.join(SETS)} (all of them by default), {', '.join(DEVELOPMENT)} (on which "
+        "settings were chosen); or CSV files of your own, the class in the last column",
+    )
     parser.add_argument("--n", nargs="+", choices=SIZES, default=list(SIZES))
     parser.add_argument("--learners", nargs="+", choices=everybody, default=everybody)
     parser.add_argument("--seeds", type=int, default=10, help="scoring seeds, from 1 on")

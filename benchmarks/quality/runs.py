@@ -18,7 +18,7 @@ from edgeart_export.simulate.bandit import Bandit, Learner, progressive
 
 from . import ours
 from .mabwiser_peer import MabWiser
-from .sets import SETS
+from .sets import bandit as bandit_of
 from .vowpal import VowpalWabbit
 
 BATCH = 100
@@ -67,7 +67,7 @@ def make(run: Run, bandit: Bandit) -> Learner:
 
 def play(run: Run) -> Result:
     """The score of a run, the bandit's uniform and best rewards, and the CPU seconds it took."""
-    bandit = SETS[run.set](run.seed, run.n)
+    bandit = bandit_of(run.set, run.seed, run.n)
     began = process_time()
     progress = progressive(bandit, make(run, bandit), batch=BATCH)
     return {

@@ -17,6 +17,9 @@ from edgeart_export.simulate.bandit import Bandit
 from edgeart_export.simulate.supervised import drawn, supervised
 from edgeart_export.simulate.visits import visits
 
+from . import development
+from .own import own
+
 RECORDED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "classification"
 VISITS = 20_000
 ROWS = 10_000
@@ -37,6 +40,8 @@ def absent(name: str) -> str | None:
     """Why a set is not there; None where it is."""
     if name in _FILES and not _file(name).exists():
         return f"{name}: recorded data that is not part of the repository ({_file(name)})"
+    if name not in (known := [*SETS, *DEVELOPMENT]) and not Path(name).exists():
+        return f"{name}: neither a set ({', '.join(known)}) nor a file"
     return None
 
 
@@ -87,3 +92,17 @@ SETS: dict[str, Callable[[int, int | None], Bandit]] = {
     "patches": patches,
 }
 """Name → the set's bandit for a seed and a number of rounds (None: all rows)."""
+
+DEVELOPMENT: dict[str, Callable[[int, int | None], Bandit]] = {
+    "gauss": development.gauss,
+    "many": development.many,
+    "correlated": development.correlated,
+    "pixels": development.pixels,
+}
+"""The same for sets that are not played unless they are asked for."""
+
+
+def bandit(name: str, seed: int, n: int | None) -> Bandit:
+    """A set's bandit by its name, or by the path of a file (`own`)."""
+    made = SETS.get(name) or DEVELOPMENT.get(name)
+    return made(seed, n) if made else own(name, seed, n)

@@ -95,7 +95,7 @@ def test_auto_reports_its_choice_and_goes_on_every_night(
     settings = ("--half-life", "30d", "--slots", "2,2")
     first = report(capsys, begin(patches, *settings))
     assert set(first["auto"]["scores"]) == {
-        *("linear", "linear-30", "linear-sparse", "tower", "tower-1", "tower-0.01"),
+        *("linear", "linear-30", "linear-sparse", "tower", "tower-0.01"),
     }
     best = max(first["auto"]["scores"].values())
     assert first["auto"]["choice"].startswith("tower")
@@ -159,7 +159,7 @@ def test_auto_tells_people_what_it_chose(
     said = capsys.readouterr().out
     assert "auto chose linear" in said
     assert "share of rewards told beforehand, on the later half of" in said
-    assert ", tower-1 0." in said
+    assert ", tower-0.01 0." in said
     assert not load_model(folder / "model").tower
 
 

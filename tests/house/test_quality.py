@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import math
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from benchmarks.quality import runs, sets, table, tuning
+from benchmarks.quality import own, runs, sets, table, tuning
 from benchmarks.quality.runs import Kept, Result, Run
 from edgeart_export.simulate.bandit import progressive
 
@@ -125,17 +126,50 @@ def test_tuning_finds_the_best_and_never_looks_at_a_scoring_seed(learner: str) -
     assert min(tuning.TUNING_SEEDS) > 100
 
 
-@pytest.mark.parametrize("name", list(sets.SETS))
+@pytest.mark.parametrize("name", [*sets.SETS, *sets.DEVELOPMENT])
 def test_sets_are_the_same_for_a_seed_and_have_something_to_gain(name: str) -> None:
     reason = sets.absent(name)
     if reason:
         pytest.skip(reason)
-    bandit, again = (sets.SETS[name](3, 500) for _ in range(2))
+    bandit, again = (sets.bandit(name, 3, 500) for _ in range(2))
     assert bandit.contexts == again.contexts
     assert (bandit.luck == again.luck).all()
     assert len(bandit) == 500
     assert bandit.best > 2 * bandit.uniform
-    assert sets.SETS[name](4, 500).contexts != bandit.contexts
+    assert sets.bandit(name, 4, 500).contexts != bandit.contexts
+
+
+def test_a_file_of_ones_own_is_a_set(tmp_path: Path) -> None:
+    path = tmp_path / "fruit.csv"
+    path.write_text("size,colour,kind\n1,red,apple\n\n3,green,melon\n2, red,apple\n")
+    features, labels = own.read(path)
+    assert labels == ["apple", "melon", "apple"]
+    assert features.tolist() == [[1, 0, 1], [3, 1, 0], [2, 0, 1]]  # size, green, red
+    assert sets.absent(str(path)) is None
+    bandit = sets.bandit(str(path), 1, None)
+    assert (bandit.name, len(bandit), bandit.best) == ("fruit", 3, 1.0)
+    assert list(bandit.titles.values()) == [("apple", "melon")]
+
+
+def test_a_packed_file_with_keel_s_header_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "two.dat.gz"
+    path.write_bytes(gzip.compress(b"@relation two\n@data\n0.5, 1, a\n-2, 1, b\n"))
+    features, labels = own.read(path)
+    assert features.tolist() == [[0.5, 1], [-2, 1]]
+    assert labels == ["a", "b"]
+
+
+def test_a_broken_file_is_refused_by_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "broken.csv"
+    path.write_text("1,2,a\n3,b\n")
+    with pytest.raises(ValueError, match=r"broken\.csv, line 2: 2 columns, 3 before"):
+        own.read(path)
+    path.write_text("1,a\n")
+    with pytest.raises(ValueError, match="at least one feature"):
+        own.read(path)
+    reason = sets.absent(str(tmp_path / "none.csv"))
+    assert reason is not None
+    assert "neither a set" in reason
 
 
 @pytest.mark.parametrize(

@@ -28,15 +28,18 @@ SCALE = 0.3
 """Of Thompson sampling, as factor of the standard deviations; docs/neural.md has the figures."""
 
 LINEAR: dict[str, L2] = {"linear": 3.0, "linear-30": 30.0, "linear-sparse": "sparse"}
-TOWERS: dict[str, L2] = {"tower": 0.1, "tower-1": 1.0, "tower-0.01": 0.01}
+TOWERS: dict[str, L2] = {"tower": 0.1, "tower-0.01": 0.01}
 """Candidates of one title or few, in the order in which ties are decided, and their λ."""
+
+VARIANCE_L2 = 3.0
+"""The largest λ in their variances: what shrinks weights more would starve exploration."""
 
 POOLED_LINEAR: dict[str, L2] = {"linear": "auto", "linear-10": 10.0}
 POOLED_TOWERS: dict[str, L2] = {"tower": 1.0}
 """Candidates from POOLED artworks on, which are enough to find λ and a prior from."""
 
 POOLED = 100
-_TIE = 0.005
+_TIE = 0.01
 """Candidates that leave so much more of the variance unexplained than the best are as good."""
 
 
@@ -44,10 +47,10 @@ class AutoTrainer(Validated):
     """Trains candidates side by side and gives the model of the best of them.
 
     Candidates are LinearTrainers and NeuralLinearTrainers on a RandomTower, each with more than one
-    λ: 3, 30 and `sparse` for contexts, 0.1, 1 and 0.01 for towers; from 100 artworks on empirical
+    λ: 3, 30 and `sparse` for contexts, 0.1 and 0.01 for towers; from 100 artworks on empirical
     Bayes and 10 for contexts and 1 for towers. Each predicts rows before it learns them; the one
     whose predictions explained the largest share of the rewards is chosen, ties, which are
-    differences of up to 0.5 % in what is left unexplained, go to the earlier, `linear` first
+    differences of up to 1 % in what is left unexplained, go to the earlier, `linear` first
     (`trainers.progress` has the statistic).
 
     All candidates learn every row at once. They predict with the weights that they had at the last
@@ -187,14 +190,23 @@ class AutoTrainer(Validated):
 
         titles: those of the model, as LinearTrainer has it.
         """
-        choice = self.choice
-        chosen = self.linear[choice] if choice in self.linear else self.towers[choice]
+        choice, chosen = self.choice, self.chosen
         noise = chosen.noise()
-        error = max(self.progress.errors()[choice], noise)
+        error = max(self._error(choice), noise)
         scale = SCALE * math.sqrt(error / noise) if noise > 0 else SCALE
-        return chosen.to_model(
-            name, sequence, explorer or Thompson(min(scale, 100.0)), meta, titles
-        )
+        explorer = explorer or Thompson(min(scale, 100.0))
+        if isinstance(chosen, NeuralLinearTrainer):
+            return chosen.to_model(name, sequence, explorer, meta, titles)
+        most = None if _pooled(self.titles) else VARIANCE_L2
+        return chosen.to_model(name, sequence, explorer, meta, titles, most)
+
+    def _error(self, choice: str) -> float:
+        """The mean squared error of a candidate's predictions; before any, that of the mean."""
+        if self.progress.rows:
+            return self.progress.errors()[choice]
+        first = self.candidates.first
+        count = max(float(first.counts.sum()), 1.0)
+        return float(first.squares.sum()) / count - (float(first.rewards.sum()) / count) ** 2
 
     def noise(self) -> float:
         """σ² as the chosen candidate has it."""

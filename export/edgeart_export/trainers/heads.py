@@ -36,7 +36,12 @@ class Heads:
     @property
     def variance(self) -> Floats:
         """σ² of each row's title over the diagonal of its precision: [R, k]."""
-        return self.title_noise[self.title][:, None] / self.precision
+        return self.variances(None)
+
+    def variances(self, most: float | None) -> Floats:
+        """The same, with no λ larger than `most` in the precision: [R, k]."""
+        less = 0.0 if most is None else np.maximum(self.l2 - most, 0)
+        return self.title_noise[self.title][:, None] / (self.precision - less)
 
 
 def title_of_rows(titles: Mapping[str, Sequence[str]]) -> Ints:

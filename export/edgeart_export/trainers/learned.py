@@ -65,7 +65,7 @@ class Learned:
     @property
     def squares(self) -> Floats:
         """Σ ω·r² of every artwork: float64 [R]."""
-        return self._now.part(slice(None)).yy
+        return self._now.squares
 
     @property
     def counts(self) -> Floats:

@@ -204,12 +204,15 @@ class LinearTrainer(Learned):
         explorer: Explorer | None = None,
         meta: Mapping[str, str] | None = None,
         titles: Titles | None = None,
+        variance_l2: float | None = None,
     ) -> PolicyModel:
         """The model learned so far, with variance σ² / diag(A + Λ), σ² of the artwork's title.
 
         explorer: Thompson() where there is none. titles: those of the model, in their order, where
         they are others than the trainer's; what is new in them scores as the prior does (see
-        `extended` for how to tell its features). Biases are 0: the last slot is the intercept.
+        `extended` for how to tell its features). variance_l2: the largest λ in the variances;
+        weights may be shrunk by more than anybody is sure of. Biases are 0: the last slot is the
+        intercept.
         Raises ModelError where it cannot be a policy, DataError where a layer is still to be
         learned.
         """
@@ -225,7 +228,7 @@ class LinearTrainer(Learned):
             titles=titles,
             weights=solved.weights[rows].astype(np.float32),
             bias=np.zeros(len(rows), dtype=np.float32),
-            variance=solved.variance[rows].astype(np.float32),
+            variance=solved.variances(variance_l2)[rows].astype(np.float32),
             tower=() if self.layer is None else (self.layer,),
             explorer=Thompson() if explorer is None else explorer,
             meta=meta or {},

@@ -78,6 +78,11 @@ class Sums:
         """Bytes of all sums."""
         return self.values.nbytes + self.counts.nbytes + self.rewards.nbytes
 
+    @property
+    def squares(self) -> Floats:
+        """Σω·y², float64 [artworks]: the last of an artwork's triangle."""
+        return self.values[:, -1]
+
     def add(self, rows: Rows) -> None:
         """Adds rows. The same calls give the same bits; elsewhere too: native/statistics.h."""
         count, artworks = len(rows.artwork), len(self)

@@ -53,6 +53,31 @@ def test_without_towers_the_best_linear_candidate_is_taken() -> None:
     assert not trainer.to_model("p", 1).tower
 
 
+def test_before_anything_was_predicted_auto_explores_as_if_it_knew_the_mean_alone() -> None:
+    rows = batch(100, 1, linear=True)
+    trainer = AutoTrainer(SCHEMA, TITLES, towers=False).partial_fit(rows)
+    assert not trainer.progress.rows
+    explorer = trainer.to_model("p", 1).explorer
+    assert isinstance(explorer, Thompson)
+    # Residuals of what was learned from the same rows would say less.
+    wanted = auto.SCALE * np.sqrt(np.var(rows["reward"]) / trainer.noise())
+    assert explorer.scale == pytest.approx(wanted, rel=1e-9)
+    assert explorer.scale > 1.5 * auto.SCALE
+
+
+@pytest.mark.parametrize("name", [name for name in auto.LINEAR if name != "linear"])
+def test_what_shrinks_weights_does_not_starve_exploration(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = trained(linear=True, towers=False)
+    monkeypatch.setattr(AutoTrainer, "choice", name)
+    model, chosen = trainer.to_model("p", 1), trainer.linear[name]
+    variance, heads = model.variance, chosen.solved[0]
+    assert variance is not None
+    least = heads.title_noise[0] / (np.diagonal(chosen.A, axis1=1, axis2=2) + auto.VARIANCE_L2)
+    assert (variance >= least * (1 - 1e-6)).all()
+
+
 def test_one_slot_of_many_is_told_from_noise() -> None:
     """What matters is in one slot of sixty: a λ for each slot, which leaves the noise alone."""
     schema = FeatureSchema([Vector("x", 60)])
@@ -104,10 +129,10 @@ def test_linear_is_chosen_where_the_truth_is_linear() -> None:
 @pytest.mark.parametrize(
     ("scores", "choice"),
     [
-        ({"linear": 0.2, "linear-30": 0.2, "tower": 0.203, "tower-1": 0.1}, "linear"),
-        ({"linear": 0.2, "linear-30": 0.2, "tower": 0.205, "tower-1": 0.1}, "tower"),
-        ({"linear": 0.1, "linear-30": 0.2, "tower": 0.2, "tower-1": 0.2}, "linear-30"),
-        ({"linear": 1.0, "linear-30": 1.0, "tower": 1.0, "tower-1": 1.0}, "linear"),
+        ({"linear": 0.2, "linear-30": 0.2, "tower": 0.207, "tower-0.01": 0.1}, "linear"),
+        ({"linear": 0.2, "linear-30": 0.2, "tower": 0.209, "tower-0.01": 0.1}, "tower"),
+        ({"linear": 0.1, "linear-30": 0.2, "tower": 0.2, "tower-0.01": 0.2}, "linear-30"),
+        ({"linear": 1.0, "linear-30": 1.0, "tower": 1.0, "tower-0.01": 1.0}, "linear"),
     ],
 )
 def test_ties_go_to_the_earlier(

@@ -112,6 +112,20 @@ def test_variance_is_the_titles_noise_over_the_diagonal_of_the_precision() -> No
         np.testing.assert_allclose(model.variance[rows], own / diagonal, rtol=1e-6)
 
 
+def test_variances_may_be_told_to_doubt_more_than_the_weights_are_shrunk() -> None:
+    fitted = trainer().fit(batch_of(some_rows()))
+    plain, doubting = fitted.to_model("p", 1), fitted.to_model("p", 1, variance_l2=0.5)
+    assert plain.variance is not None
+    assert doubting.variance is not None
+    np.testing.assert_array_equal(doubting.weights, plain.weights)
+    diagonal = np.diagonal(fitted.A, axis1=1, axis2=2)
+    np.testing.assert_allclose(
+        doubting.variance * (diagonal + 0.5), plain.variance * (diagonal + 2.0), rtol=1e-6
+    )
+    surer = fitted.to_model("p", 1, variance_l2=7.0)  # a bound, not another λ
+    np.testing.assert_array_equal(surer.variance, plain.variance)
+
+
 def test_noise_estimates_the_variance_of_the_rewards_about_their_mean() -> None:
     rng = np.random.default_rng(5)
     n = rng.normal(size=6000)
