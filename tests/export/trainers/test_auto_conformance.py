@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
-from edgeart_export import AutoTrainer, Layer
-from edgeart_export.trainers import auto
+from edgeart_export import AutoTrainer, Layer, RandomTower
+from edgeart_export.trainers import auto, validated
 from tests.export.trainers.conformance import SCHEMA, TITLES, Table, TrainerConformance, part
 
 MANY = {**TITLES, **{f"title-{i}": [f"artwork-{j}" for j in range(5)] for i in range(20)}}
@@ -80,9 +81,15 @@ class TestLinear(TrainerConformance):
 
 
 class TestTowers(TestLinear):
-    """With towers, of one title or few."""
+    """With towers, of one title or few: small ones, as nothing promised depends on their size."""
 
     towers = True
+
+    @pytest.fixture(autouse=True)
+    def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(
+            validated, "RandomTower", lambda k, seed: RandomTower(64, min(k, 24), seed)
+        )
 
 
 class TestOneTitle(TestTowers):
