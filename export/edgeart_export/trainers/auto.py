@@ -32,7 +32,7 @@ TOWERS: dict[str, L2] = {"tower": 0.1, "tower-0.01": 0.01}
 """Candidates of one title or few, in the order in which ties are decided, and their λ."""
 
 VARIANCE_L2 = 3.0
-"""The largest λ in their variances: what shrinks weights more would starve exploration."""
+"""The largest λ in variances of those without a tower: more would starve exploration."""
 
 POOLED_LINEAR: dict[str, L2] = {"linear": "auto", "linear-10": 10.0}
 POOLED_TOWERS: dict[str, L2] = {"tower": 1.0}
@@ -175,8 +175,7 @@ class AutoTrainer(Validated):
     @property
     def chosen(self) -> LinearTrainer | NeuralLinearTrainer:
         """The trainer of the candidate chosen."""
-        choice = self.choice
-        return self.linear[choice] if choice in self.linear else self.towers[choice]
+        return self.candidates.all([self.choice])[0]
 
     def to_model(
         self,
@@ -186,11 +185,14 @@ class AutoTrainer(Validated):
         meta: Mapping[str, str] | None = None,
         titles: Titles | None = None,
     ) -> PolicyModel:
-        """The chosen candidate's model. None explorer: Thompson(0.3). Raises ModelError.
+        """The chosen candidate's model. Raises ModelError.
 
+        explorer: None takes Thompson sampling, its scale SCALE·√(e/σ²): e is the mean squared error
+        of what was predicted beforehand, σ² what residuals say (docs/neural.md).
         titles: those of the model, as LinearTrainer has it.
         """
-        choice, chosen = self.choice, self.chosen
+        choice = self.choice
+        chosen = self.candidates.all([choice])[0]
         noise = chosen.noise()
         error = max(self._error(choice), noise)
         scale = SCALE * math.sqrt(error / noise) if noise > 0 else SCALE
