@@ -303,3 +303,12 @@ def test_help_teaches_with_an_example() -> None:
         )
         assert "edgeart-export " + (name[0] if name else "train") in shown.stdout
         assert "example" in shown.stdout
+
+
+def test_a_command_starts_without_what_only_others_need() -> None:
+    """A database, torch, a web server and TUF cost seconds; who needs them imports them later."""
+    code = "import sys, edgeart_export.cli; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    assert "edgeart_export.commands.evaluate" in loaded
+    assert not {"duckdb", "torch", "starlette", "uvicorn", "tuf", "onnxruntime"} & {*loaded}

@@ -23,8 +23,8 @@ import edgeart
 from edgeart import ContextError, Repeater, Repetition, RepetitionError
 
 from ..attribution.tables import FAILURES
+from ..bundle.folder import Bundles
 from ..exposures import REASONS
-from .bundles import Bundles
 
 Ints = npt.NDArray[np.int64]
 

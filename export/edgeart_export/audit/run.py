@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..bundle.folder import Bundles
 from ..engines.duckdb import DuckDBEngine
-from .bundles import Bundles
 from .repeat import Contexts, Repeated, Verdict
 from .tables import open_tables, ranges, writing
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import edgeart
 
-from ..audit.bundles import Bundles
+from ..bundle.folder import Bundles
 from ..evaluate.reward_models import CrossFitted, GivenModel, RewardModel
 from ..exposures import Exposures
 from ..exposures.usable import Usable, schema_of, usable
