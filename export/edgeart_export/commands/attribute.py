@@ -16,7 +16,7 @@ from rich.table import Table
 from ..errors import DataError, ExportError
 from ..reward import QualityPlay, parse_duration
 from . import tables
-from .parts import command, moment, size, threads
+from .parts import command, database, moment
 
 _ABOUT = """\
 Turns landed impressions, outcomes and play logs into exposures with rewards: each exposure once,
@@ -106,13 +106,7 @@ def register(commands: Any) -> None:
         type=moment,
         help="decide as of this moment, such as 2026-01-31T06:00:00Z (default: the clock)",
     )
-    sub.add_argument(
-        "--memory", type=size, default="1GB", help="most memory for DuckDB's buffers (default 1GB)"
-    )
-    sub.add_argument(
-        "--temp", type=Path, metavar="DIR", help="where DuckDB puts what memory does not hold"
-    )
-    sub.add_argument("--threads", type=threads, help="threads of DuckDB (default: all cores)")
+    database(sub, "most memory for DuckDB's buffers (default 1GB)")
     sub.add_argument("--json", action="store_true", help="print one JSON object, no progress")
 
 

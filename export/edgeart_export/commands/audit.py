@@ -13,7 +13,7 @@ from rich.table import Table
 
 from ..errors import ExportError
 from . import tables
-from .parts import EXIT_DOUBT, EXIT_OK, command, size, threads
+from .parts import EXIT_DOUBT, EXIT_OK, command, database
 
 _ABOUT = """\
 Repeats every landed decision from its bundle, to the bit, and looks for events that are missing.
@@ -52,11 +52,7 @@ def register(commands: Any) -> None:
     sub.add_argument(
         "--out", type=Path, metavar="FILE", help="write what does not repeat (Parquet)"
     )
-    sub.add_argument(
-        "--memory", type=size, default="1GB", help="for contexts and DuckDB (default 1GB)"
-    )
-    sub.add_argument("--temp", type=Path, metavar="DIR", help="where what that does not hold goes")
-    sub.add_argument("--threads", type=threads, help="threads of DuckDB (default: all cores)")
+    database(sub, "most memory for contexts and DuckDB's buffers (default 1GB)")
     sub.add_argument("--json", action="store_true", help="print one JSON object, no progress")
 
 

@@ -7,6 +7,7 @@ import argparse
 import re
 from collections.abc import Callable
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_DOUBT = 0, 1, 2, 3
@@ -43,6 +44,15 @@ def command(
 def half(sub: argparse.ArgumentParser, about: str) -> None:
     """Which half of a log."""
     sub.add_argument("--half", choices=("first", "second", "all"), default="all", help=about)
+
+
+def database(sub: argparse.ArgumentParser, memory: str) -> None:
+    """What DuckDB may use. memory: what is said of --memory."""
+    sub.add_argument("--memory", type=size, default="1GB", help=memory)
+    sub.add_argument(
+        "--temp", type=Path, metavar="DIR", help="where DuckDB puts what memory does not hold"
+    )
+    sub.add_argument("--threads", type=threads, help="threads of DuckDB (default: all cores)")
 
 
 def positive(text: str) -> float:
